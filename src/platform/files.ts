@@ -1,0 +1,142 @@
+import { randomBytes } from 'node:crypto';
+import { constants } from 'node:fs';
+import {
+  access,
+  chmod,
+  lstat,
+  mkdir,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  rename,
+  rm,
+  symlink,
+  unlink,
+} from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { hasErrno } from './errors.ts';
+
+/** A name beside `path` for a temporary file: same directory, so that a rename stays on one file system. */
+export function temporaryBeside(path: string): string {
+  return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+}
+
+/** Flushes a directory's entries to the disk, so that a rename or a new name in it survives a power cut. */
+export async function syncDirectory(path: string): Promise<void> {
+  await syncFile(path);
+}
+
+/** Flushes a file's bytes to the disk. */
+export async function syncFile(path: string): Promise<void> {
+  const handle = await open(path, 'r');
+  try {
+    await handle.sync();
+  } finally {
+    await handle.close();
+  }
+}
+
+/**
+ * Writes a whole file or nothing: a temporary file beside it, fsync, rename, fsync of the directory.
+ * Creates the directory where it is missing.
+ */
+export async function writeFileAtomic(path: string, data: string | Uint8Array, mode = 0o644): Promise<void> {
+  await mkdir(dirname(path), { recursive: true });
+  const temporary = temporaryBeside(path);
+  try {
+    const handle = await open(temporary, 'wx', mode);
+    try {
+      await handle.writeFile(data);
+      await handle.chmod(mode);
+      await handle.sync();
+    } finally {
+      await handle.close();
+    }
+    await rename(temporary, path);
+  } catch (error) {
+    await rm(temporary, { force: true });
+    throw error;
+  }
+  await syncDirectory(dirname(path));
+}
+
+/**
+ * Points `link` at `target` in one step: at every moment a reader finds the old target or the new one.
+ * Durable when it returns, and verified by reading it back (on NFS a rename that was retried can fail
+ * after it succeeded).
+ * @throws when `link` is a real directory (EISDIR).
+ */
+export async function replaceSymlink(target: string, link: string): Promise<void> {
+  const temporary = temporaryBeside(link);
+  await symlink(target, temporary);
+  try {
+    await rename(temporary, link);
+  } catch (error) {
+    if ((await readlinkIfAny(link)) !== target) {
+      await unlink(temporary).catch(() => undefined);
+      throw error;
+    }
+  }
+  await syncDirectory(dirname(link));
+  const now = await readlinkIfAny(link);
+  if (now !== target)
+    throw new Error(`${link} points to ${now ?? 'nothing'} after it was pointed to ${target}`);
+}
+
+/** The target of a symlink, or undefined where there is no symlink of that name. */
+export async function readlinkIfAny(path: string): Promise<string | undefined> {
+  try {
+    return await readlink(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'EINVAL', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** The text of a file, or undefined where there is none. */
+export async function readTextIfAny(path: string): Promise<string | undefined> {
+  try {
+    return await readFile(path, 'utf8');
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+/** The names in a directory, sorted; none where there is no such directory. */
+export async function listIfAny(path: string): Promise<string[]> {
+  try {
+    return (await readdir(path)).sort();
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return [];
+    throw error;
+  }
+}
+
+/** True when something of that name exists (a dangling symlink does not count). */
+export async function exists(path: string): Promise<boolean> {
+  try {
+    await access(path, constants.F_OK);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+/** Removes a tree whatever its modes are; directories without write permission are opened first. */
+export async function removeTree(path: string): Promise<void> {
+  try {
+    await rm(path, { recursive: true, force: true });
+  } catch (error) {
+    if (!hasErrno(error, 'EACCES', 'EPERM')) throw error;
+    await openDirectories(path);
+    await rm(path, { recursive: true, force: true });
+  }
+}
+
+async function openDirectories(path: string): Promise<void> {
+  if (!(await lstat(path)).isDirectory()) return;
+  await chmod(path, 0o700);
+  for (const name of await readdir(path)) await openDirectories(join(path, name));
+}

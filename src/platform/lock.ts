@@ -1,0 +1,67 @@
+import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { dirname } from 'node:path';
+import { DatabaseSync } from 'node:sqlite';
+import { nowIso } from './clock.ts';
+import { KilnError } from './errors.ts';
+
+/** Who holds a lock, as written beside it. */
+export interface LockHolder {
+  readonly pid: number;
+  readonly what: string;
+  readonly since: string;
+}
+
+export interface Lock {
+  release(): void;
+}
+
+/**
+ * Takes an exclusive lock that the kernel drops when this process ends, however it ends: SQLite's
+ * file lock (fcntl) on a small database of its own. Node has no call for it, and a pid file would lie
+ * after kill -9.
+ * @param path the lock's file, created where it is missing
+ * @param what words for the one who is refused, e.g. `kiln build sample`
+ * @returns the lock, or the holder's record when another process has it
+ */
+export function tryLock(path: string, what: string): Lock | { readonly heldBy: LockHolder | undefined } {
+  mkdirSync(dirname(path), { recursive: true });
+  const database = new DatabaseSync(path);
+  try {
+    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
+  } catch (error) {
+    database.close();
+    if (/database is locked/.test(String(error))) return { heldBy: readHolder(path) };
+    throw error;
+  }
+  const holder: LockHolder = { pid: process.pid, what, since: nowIso() };
+  writeFileSync(`${path}.holder`, JSON.stringify(holder));
+  return {
+    release() {
+      rmSync(`${path}.holder`, { force: true });
+      database.exec('ROLLBACK');
+      database.close();
+    },
+  };
+}
+
+/** Takes the lock. @throws KilnError `locked` naming who holds it and since when. */
+export function lock(path: string, what: string): Lock {
+  const taken = tryLock(path, what);
+  if ('release' in taken) return taken;
+  const holder = taken.heldBy;
+  const who =
+    holder === undefined
+      ? 'another process'
+      : `process ${holder.pid} (${holder.what}, since ${holder.since})`;
+  throw new KilnError('locked', `${path} is held by ${who}`, {
+    hint: 'wait until it has finished, or stop it; the lock goes with its process',
+  });
+}
+
+function readHolder(path: string): LockHolder | undefined {
+  try {
+    return JSON.parse(readFileSync(`${path}.holder`, 'utf8')) as LockHolder;
+  } catch {
+    return undefined;
+  }
+}
