@@ -1,6 +1,7 @@
 import { mkdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
+import { setTimeout } from 'node:timers/promises';
 import { nowIso } from './clock.ts';
 import { KilnError } from './errors.ts';
 
@@ -42,6 +43,21 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
       database.close();
     },
   };
+}
+
+/**
+ * Takes the lock, waiting for a holder that is at short work (a publish takes milliseconds).
+ * @param timeoutMs how long to wait; the kernel tells nobody when a file lock is dropped, so it is tried anew
+ * @throws KilnError `locked` when the time has passed
+ */
+export async function lockSoon(path: string, what: string, timeoutMs = 10_000): Promise<Lock> {
+  const deadline = Date.now() + timeoutMs;
+  for (let pause = 2; Date.now() < deadline; pause = Math.min(2 * pause, 100)) {
+    const taken = tryLock(path, what);
+    if ('release' in taken) return taken;
+    await setTimeout(pause);
+  }
+  return lock(path, what);
 }
 
 /** Takes the lock. @throws KilnError `locked` naming who holds it and since when. */

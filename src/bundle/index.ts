@@ -1,0 +1,25 @@
+export { listMembers, packReproducibly } from './archive.ts';
+export {
+  BOOT_FILES,
+  type FileRecord,
+  formatManifest,
+  formatSums,
+  type GateName,
+  type GateRecord,
+  type Manifest,
+  type PatchRecord,
+  parseManifest,
+  type SourceRecord,
+  UNLISTED,
+} from './manifest.ts';
+export {
+  bundleDirectory,
+  commitBundle,
+  findBundle,
+  listBundles,
+  readBundle,
+  recordFiles,
+  type StoredBundle,
+  writeRecords,
+} from './store.ts';
+export { assertBundle, type BundleFault, checkBundle } from './verify.ts';

@@ -1,0 +1,111 @@
+import { KilnError } from '../platform/errors.ts';
+
+/** A file of a bundle, as it must be. */
+export interface FileRecord {
+  readonly size: number;
+  readonly sha256: string;
+}
+
+/** A source as it was used. */
+export interface SourceRecord {
+  readonly name: string;
+  readonly file: string;
+  readonly size: number;
+  readonly sha256: string;
+  /** True when `--source` put another input in its place. */
+  readonly substituted?: true;
+}
+
+export interface PatchRecord extends SourceRecord {
+  readonly strip: number;
+  readonly files: number;
+  readonly hunks: number;
+  /** Hunks that did not land at their stated line. */
+  readonly offsets: number;
+  /** Hunks that needed fuzz, which the recipe allowed. */
+  readonly fuzzed: number;
+}
+
+export type GateName = 'audit' | 'verify' | 'boot';
+
+/** How a gate ended. A failed gate never gets into a stored bundle. */
+export type GateRecord =
+  | { readonly status: 'passed'; readonly detail: string }
+  | { readonly status: 'skipped'; readonly reason: string };
+
+/**
+ * What a bundle is and what went into it: `manifest.json`. It holds no date, host or path of the machine
+ * that built it, so that the same inputs give the same manifest.
+ */
+export interface Manifest {
+  readonly format: 'kiln-bundle/1';
+  readonly id: string;
+  readonly recipe: string;
+  readonly variant: string;
+  /** What `uname -r` says on a node that booted it. */
+  readonly release: string;
+  readonly arch: string;
+  readonly channel: string;
+  /** SHA-256 over everything that can change the bundle; the id ends in its first digits. */
+  readonly key: string;
+  readonly sources: { readonly kernel: SourceRecord; readonly patches: readonly PatchRecord[] };
+  readonly config: {
+    readonly base: string;
+    readonly fragments: readonly string[];
+    readonly requested: number;
+    readonly accepted: readonly string[];
+  };
+  readonly toolchain: {
+    readonly compiler: string;
+    readonly binutils: string;
+    readonly make: string;
+    readonly fingerprint: string;
+    readonly compat: readonly { readonly rule: string; readonly files: number }[] | 'off';
+  };
+  readonly initrd: {
+    readonly kit: string;
+    readonly sizeKiB: number;
+    readonly inodes: number;
+  };
+  readonly boot: { readonly cmdline: string; readonly nic: string; readonly expect: readonly string[] };
+  readonly gates: Readonly<Partial<Record<GateName, GateRecord>>>;
+  readonly sourceDateEpoch: number;
+  /** By name, relative to the bundle; every file but the manifest itself, SHA256SUMS and build.log. */
+  readonly files: Readonly<Record<string, FileRecord>>;
+}
+
+/** Files of a bundle that no manifest lists: the manifest, the list of sums, and the log, which tells times. */
+export const UNLISTED: ReadonlySet<string> = new Set(['manifest.json', 'SHA256SUMS', 'build.log']);
+
+/** Files that a node loads, and that are therefore linked into the TFTP root. */
+export const BOOT_FILES: readonly string[] = ['vmlinuz', 'initrd.gz', 'pxelinux.cfg', 'boot.ipxe'];
+
+/** The manifest's bytes. */
+export function formatManifest(manifest: Manifest): string {
+  return `${JSON.stringify(manifest, null, 2)}\n`;
+}
+
+/** Reads a manifest. @throws KilnError `integrity` when it is not one. */
+export function parseManifest(text: string, file: string): Manifest {
+  let value: unknown;
+  try {
+    value = JSON.parse(text);
+  } catch {
+    value = undefined;
+  }
+  const manifest = value as Manifest | undefined;
+  if (manifest?.format !== 'kiln-bundle/1' || typeof manifest.files !== 'object') {
+    throw new KilnError('integrity', `${file} is not the manifest of a bundle`, {
+      hint: 'kiln verify names what else is damaged; kiln build makes the bundle again',
+    });
+  }
+  return manifest;
+}
+
+/** `SHA256SUMS` as sha256sum(1) reads it: digest, two spaces, name; sorted by name. */
+export function formatSums(files: Readonly<Record<string, FileRecord>>): string {
+  return Object.keys(files)
+    .sort()
+    .map((name) => `${files[name]?.sha256}  ${name}\n`)
+    .join('');
+}

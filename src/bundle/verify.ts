@@ -1,0 +1,95 @@
+import { readFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { digestFile, sha256 } from '../platform/digest.ts';
+import { hasErrno, KilnError } from '../platform/errors.ts';
+import { listIfAny } from '../platform/files.ts';
+import { formatSums, type Manifest, UNLISTED } from './manifest.ts';
+
+/** One thing that is wrong with a bundle. */
+export interface BundleFault {
+  readonly file: string;
+  readonly problem: 'missing' | 'damaged' | 'unexpected';
+  readonly sentence: string;
+}
+
+/**
+ * Holds every file of a bundle against its manifest, and SHA256SUMS against both. Reads all bytes.
+ * @param names the files to check; all by default
+ * @param options `records: false` looks at the files alone (a copy that has no manifest beside it)
+ */
+export async function checkBundle(
+  directory: string,
+  manifest: Manifest,
+  names: readonly string[] = Object.keys(manifest.files),
+  options: { readonly records: boolean } = { records: true },
+): Promise<BundleFault[]> {
+  const faults: BundleFault[] = [];
+  for (const name of names) {
+    const wanted = manifest.files[name];
+    if (wanted === undefined) continue;
+    const found = await digestIfAny(join(directory, name));
+    if (found === undefined) {
+      faults.push({ file: name, problem: 'missing', sentence: `${name} is missing` });
+    } else if (found.size !== wanted.size || found.sha256 !== wanted.sha256) {
+      faults.push({
+        file: name,
+        problem: 'damaged',
+        sentence: `${name}: expected ${wanted.size} bytes, sha256 ${wanted.sha256}; found ${found.size} bytes, sha256 ${found.sha256}`,
+      });
+    }
+  }
+  return options.records ? [...faults, ...(await checkRecords(directory, manifest))] : faults;
+}
+
+/** SHA256SUMS covers the manifest as well: a manifest that was edited shows there. */
+async function checkRecords(directory: string, manifest: Manifest): Promise<BundleFault[]> {
+  const faults: BundleFault[] = [];
+  for (const name of await listIfAny(directory)) {
+    if (manifest.files[name] === undefined && !UNLISTED.has(name)) {
+      faults.push({ file: name, problem: 'unexpected', sentence: `${name} is not in the manifest` });
+    }
+  }
+  const bytes = await readFile(join(directory, 'manifest.json'));
+  const expected = formatSums({
+    ...manifest.files,
+    'manifest.json': { size: bytes.length, sha256: sha256(bytes) },
+  });
+  const sums = await readFile(join(directory, 'SHA256SUMS'), 'utf8').catch((error: unknown) => {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (sums === undefined) {
+    faults.push({ file: 'SHA256SUMS', problem: 'missing', sentence: 'SHA256SUMS is missing' });
+  } else if (sums !== expected) {
+    faults.push({
+      file: 'SHA256SUMS',
+      problem: 'damaged',
+      sentence: 'SHA256SUMS and manifest.json do not agree: one of them was changed',
+    });
+  }
+  return faults;
+}
+
+async function digestIfAny(path: string): Promise<{ size: number; sha256: string } | undefined> {
+  try {
+    return await digestFile(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT')) return undefined;
+    throw error;
+  }
+}
+
+/** @throws KilnError `integrity` that lists what is wrong, when anything is. */
+export async function assertBundle(
+  directory: string,
+  manifest: Manifest,
+  names?: readonly string[],
+): Promise<void> {
+  const faults = await checkBundle(directory, manifest, names);
+  if (faults.length === 0) return;
+  throw new KilnError('integrity', `bundle ${manifest.id} is damaged: ${faults[0]?.sentence}`, {
+    place: { file: directory },
+    lines: faults.slice(1).map((fault) => fault.sentence),
+    hint: `kiln build ${manifest.recipe}:${manifest.variant} --rebuild makes it again`,
+  });
+}

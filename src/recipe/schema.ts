@@ -1,0 +1,175 @@
+import { z } from 'zod';
+
+/**
+ * The recipe's shape: the one place that says what a recipe may hold. The JSON Schema that editors use
+ * (`kiln show --schema`), the checks at load time and the types come from here.
+ */
+
+const name = z
+  .string()
+  .regex(/^[A-Za-z0-9][A-Za-z0-9._-]*$/, 'a name of letters, digits, ".", "_" and "-"')
+  .max(64);
+
+const hex = (length: number) =>
+  z.string().regex(new RegExp(`^[0-9a-f]{${length}}$`), `${length} lower-case hexadecimal digits`);
+
+const symbol = z.string().regex(/^CONFIG_[A-Za-z0-9_]+$/, 'a configuration symbol, e.g. CONFIG_8139TOO');
+
+const sourceFields = {
+  urls: z
+    .array(z.string().min(1))
+    .min(1)
+    .describe('Where the file is: http(s) and file URLs or paths (relative to the recipe), tried in order'),
+  size: z.int().positive().optional().describe('Size in bytes'),
+  sha256: hex(64).optional(),
+  sha1: hex(40).optional().describe('As upstream published it; accepted beside a lock'),
+  md5: hex(32).optional().describe('As upstream published it; accepted beside a lock'),
+};
+
+const source = z.strictObject(sourceFields);
+
+const watch = z
+  .strictObject({
+    index: z.string().describe('Page that lists the versions there are'),
+    match: z.string().describe('Regular expression for the file name; its group is the version'),
+  })
+  .describe('How a newer release of the patch is found');
+
+const patch = z.strictObject({
+  name,
+  ...sourceFields,
+  strip: z.int().min(0).max(9).default(1).describe('Leading path components to drop, as patch -pN'),
+  fuzz: z
+    .int()
+    .min(0)
+    .max(3)
+    .default(0)
+    .describe(
+      "Context lines that may fail to match at a hunk's ends (GNU patch's meaning); each is reported",
+    ),
+  watch: watch.optional(),
+});
+
+const optionValue = z.union([z.string(), z.number(), z.boolean()]).describe('y, m, n, a number, or a string');
+
+const options = z
+  .record(symbol, optionValue)
+  .describe('Options by symbol: y, m, n, a number, or a string; they come after every fragment');
+
+const config = z.strictObject({
+  base: z
+    .string()
+    .default('arch')
+    .describe("`arch` (the architecture's defconfig), `none` (nothing set), or a .config file"),
+  fragments: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('Names under kconfig/ or files beside the recipe'),
+  options: options.default({}),
+  accept: z
+    .array(symbol)
+    .default([])
+    .describe('Symbols whose request may stay unfulfilled without failing the build'),
+});
+
+const nic = z.string().min(1).describe('Network card of the boot gate: a QEMU model, e.g. rtl8139');
+
+const boot = z.strictObject({
+  cmdline: z.string().optional().describe('Kernel command line of the boot configurations'),
+  nic: nic.optional(),
+  expect: z
+    .array(z.string().min(1))
+    .optional()
+    .describe(
+      'What the console must show for the boot gate to pass; {release}, {id}, {initrd.size} and {initrd.sha256} are filled in. Between slashes: a regular expression',
+    ),
+  memory: z.int().min(8).max(2048).optional().describe("The gate's machine: MiB of memory"),
+  timeout: z.int().min(1).max(3600).optional().describe('Seconds before the gate gives up'),
+});
+
+const kit = z.enum(['builtin']).describe("The files of the initrd besides modules: `builtin` is Kiln's own");
+const autoOr = (what: string) => z.union([z.literal('auto'), z.int().positive()]).describe(what);
+const size = autoOr('KiB, as buildk asks; auto: the smallest that fits');
+const inodes = autoOr('Count, as buildk asks; auto: as many as there are files');
+
+const initrd = z.strictObject({
+  kit: kit.default('builtin'),
+  size: size.default('auto'),
+  inodes: inodes.default('auto'),
+});
+
+const image = z.enum(['pxe', 'ipxe']);
+const gate = z.enum(['audit', 'verify', 'boot']);
+
+const variant = z.strictObject({
+  description: z.string().optional(),
+  fragments: z.array(z.string().min(1)).default([]),
+  options: options.default({}),
+  boot: boot.optional(),
+  initrd: z
+    .strictObject({ kit: kit.optional(), size: size.optional(), inodes: inodes.optional() })
+    .optional(),
+});
+
+export const recipeSchema = z.strictObject({
+  name,
+  description: z.string().optional(),
+  kernel: z.strictObject({
+    version: z
+      .string()
+      .regex(/^\d+\.\d+\.\d+(\.\d+)?(-[A-Za-z0-9.]+)?$/, 'a kernel version, e.g. 2.4.22')
+      .describe('As the tree calls itself: VERSION.PATCHLEVEL.SUBLEVEL with its own EXTRAVERSION'),
+    arch: z.enum(['i386']).default('i386'),
+    source,
+  }),
+  extraversion: z
+    .string()
+    .regex(/^[-.+A-Za-z0-9_]*$/, 'letters, digits, "-", ".", "+" and "_"')
+    .default('')
+    .describe('Appended to the version, e.g. -om2'),
+  release: z
+    .enum(['unique', 'pinned'])
+    .default('unique')
+    .describe(
+      'unique: the release (uname -r) carries the short key of its inputs, so that kernel and modules cannot be mixed up; pinned: <version><extraversion> alone',
+    ),
+  patches: z.array(patch).default([]),
+  config: config.prefault({}),
+  variants: z
+    .record(
+      name,
+      variant.nullable().transform((value) => value ?? variant.parse({})),
+    )
+    .refine((all) => Object.keys(all).length > 0, 'at least one variant'),
+  toolchain: z
+    .strictObject({
+      compiler: z.string().min(1).default('gcc').describe('The C compiler: a command or a path'),
+      compat: z
+        .enum(['auto', 'off'])
+        .default('auto')
+        .describe("Whether Kiln's compat rules for today's compilers are applied to the tree"),
+    })
+    .prefault({}),
+  initrd: initrd.prefault({}),
+  images: z.array(image).default(['pxe', 'ipxe']),
+  boot: boot.default({}),
+  gates: z.array(gate).default(['audit', 'verify', 'boot']),
+  channel: z
+    .string()
+    .regex(
+      /^(?!bundles(\/|$))[A-Za-z0-9{][A-Za-z0-9._{}-]*(\/[A-Za-z0-9{][A-Za-z0-9._{}-]*)*$/,
+      'a path below the TFTP root, not under bundles/, e.g. lts/openmosix-{variant}',
+    )
+    .describe('Name of the symlink that nodes boot from; {variant} and {recipe} are filled in'),
+});
+
+export type Recipe = z.output<typeof recipeSchema>;
+export type RecipeVariant = Recipe['variants'][string];
+export type RecipePatch = Recipe['patches'][number];
+export type RecipeSource = Recipe['kernel']['source'];
+export type BootOptions = Recipe['boot'];
+
+/** The recipe's JSON Schema (draft 2020-12), for editors and other tools. */
+export function recipeJsonSchema(): unknown {
+  return z.toJSONSchema(recipeSchema, { io: 'input', unrepresentable: 'any' });
+}

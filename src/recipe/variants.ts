@@ -1,0 +1,72 @@
+import { KilnError } from '../platform/errors.ts';
+import { channelOf, type RecipeFile } from './load.ts';
+import type { BootOptions, Recipe } from './schema.ts';
+
+/** One point of a recipe's matrix with everything that its recipe and itself say, merged. */
+export interface Variant {
+  readonly recipe: Recipe;
+  readonly name: string;
+  /** `recipe:variant` */
+  readonly fullName: string;
+  /** Recipe's fragments, then the variant's, in order of precedence. */
+  readonly fragments: readonly FragmentReference[];
+  /** Recipe's inline options, then the variant's. */
+  readonly options: readonly InlineOption[];
+  readonly boot: BootOptions;
+  readonly initrd: Recipe['initrd'];
+  readonly channel: string;
+}
+
+export interface FragmentReference {
+  readonly name: string;
+  /** Path inside the recipe, for errors. */
+  readonly path: readonly (string | number)[];
+}
+
+export interface InlineOption {
+  readonly symbol: string;
+  readonly value: string | number | boolean;
+  readonly path: readonly (string | number)[];
+}
+
+/** Expands one variant. @throws KilnError `usage` naming the variants there are. */
+export function expandVariant(file: RecipeFile, name: string): Variant {
+  const { recipe } = file;
+  const own = recipe.variants[name];
+  if (own === undefined) {
+    throw new KilnError('usage', `recipe ${recipe.name} has no variant ${name}`, {
+      hint: `it has ${Object.keys(recipe.variants).join(', ')}`,
+    });
+  }
+  const references = (names: readonly string[], path: readonly (string | number)[]): FragmentReference[] =>
+    names.map((fragment, index) => ({ name: fragment, path: [...path, index] }));
+  const inline = (
+    given: Readonly<Record<string, string | number | boolean>>,
+    path: readonly (string | number)[],
+  ): InlineOption[] =>
+    Object.entries(given).map(([symbol, value]) => ({ symbol, value, path: [...path, symbol] }));
+  return {
+    recipe,
+    name,
+    fullName: `${recipe.name}:${name}`,
+    fragments: [
+      ...references(recipe.config.fragments, ['config', 'fragments']),
+      ...references(own.fragments, ['variants', name, 'fragments']),
+    ],
+    options: [
+      ...inline(recipe.config.options, ['config', 'options']),
+      ...inline(own.options, ['variants', name, 'options']),
+    ],
+    boot: withoutUndefined({ ...recipe.boot, ...own.boot }),
+    initrd: {
+      kit: own.initrd?.kit ?? recipe.initrd.kit,
+      size: own.initrd?.size ?? recipe.initrd.size,
+      inodes: own.initrd?.inodes ?? recipe.initrd.inodes,
+    },
+    channel: channelOf(recipe, name),
+  };
+}
+
+function withoutUndefined<T extends object>(record: T): T {
+  return Object.fromEntries(Object.entries(record).filter(([, value]) => value !== undefined)) as T;
+}
