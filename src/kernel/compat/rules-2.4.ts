@@ -1,0 +1,17 @@
+import { DECLARATION_RULES } from './declarations.ts';
+import { EXPORT_RULES } from './exports.ts';
+import { FASTCALL_RULES } from './fastcall.ts';
+import { INLINE_ASM_RULES } from './inline-asm.ts';
+import { LVALUE_RULES } from './lvalues.ts';
+import { BUILD_RULES } from './makefiles.ts';
+import type { CompatRule } from './rule.ts';
+
+/** What Linux 2.4 on i386 needs to be built by gcc 11 and 12 and to boot. */
+export const COMPAT_RULES_2_4: readonly CompatRule[] = [
+  ...BUILD_RULES,
+  ...DECLARATION_RULES,
+  ...LVALUE_RULES,
+  ...FASTCALL_RULES,
+  ...INLINE_ASM_RULES,
+  ...EXPORT_RULES,
+];
