@@ -1,0 +1,9 @@
+export {
+  type BootConfigRequest,
+  type BootConfigs,
+  type BootScript,
+  bootConfigs,
+  parseBootScript,
+} from './configs.ts';
+export { INIT_SOURCE_DIRECTORY } from './init.ts';
+export { type Initrd, type InitrdRequest, makeInitrd } from './make.ts';

@@ -1,0 +1,81 @@
+import { stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { KilnError } from '../platform/errors.ts';
+import { run } from '../platform/process.ts';
+
+/** The sources of Kiln's init, in the order in which they are linked. */
+const SOURCES = ['start.S', 'init.c', 'network.c', 'shell.c', 'power.c', 'text.c'];
+
+/** Where they are; every file there (headers too) is an input of the build. */
+export const INIT_SOURCE_DIRECTORY = join(import.meta.dirname, 'init');
+
+const COMPILE_FLAGS = [
+  '-m32',
+  '-march=i386',
+  '-std=gnu11',
+  '-Os',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
+  // No libc and nothing that the compiler would expect of one.
+  '-ffreestanding',
+  '-fno-builtin',
+  '-fno-tree-loop-distribute-patterns',
+  // What distributions switch on and a program without a run-time can't have.
+  '-fno-pie',
+  '-fno-stack-protector',
+  '-fcf-protection=none',
+  '-fno-asynchronous-unwind-tables',
+  '-fno-unwind-tables',
+  // The node may be a 386.
+  '-mno-mmx',
+  '-mno-sse',
+  '-fomit-frame-pointer',
+  // No trace of the compiler's version: the file depends on the code alone.
+  '-fno-ident',
+  '-Wa,-mx86-used-note=no',
+];
+
+const LINK_FLAGS = [
+  '-nostdlib',
+  '-static',
+  '-no-pie',
+  '-Wl,-m,elf_i386',
+  '-Wl,--build-id=none',
+  '-Wl,-z,noseparate-code',
+  '-Wl,-z,norelro',
+  '-Wl,-z,noexecstack',
+  '-s',
+];
+
+export interface CompileInitRequest {
+  /** Path or name of gcc; it needs no 32-bit libc. */
+  readonly compiler: string;
+  /** Path of the program to write. */
+  readonly output: string;
+  readonly signal?: AbortSignal;
+  readonly log?: string;
+}
+
+/**
+ * Compiles Kiln's init: a static i386 program of a few KiB that talks to the kernel by int 0x80 alone, so
+ * that 2.2 and 2.4 run it whatever libc the build host has. The same compiler gives the same bytes, wherever.
+ * @throws KilnError `failed` with the compiler's messages; `tool` when there is no such compiler.
+ */
+export async function compileInit(request: CompileInitRequest): Promise<{ readonly bytes: number }> {
+  const { compiler, output } = request;
+  const result = await run(compiler, [...COMPILE_FLAGS, ...LINK_FLAGS, '-o', output, ...SOURCES], {
+    // Relative names, so that no message and no symbol holds the checkout's path.
+    cwd: INIT_SOURCE_DIRECTORY,
+    ...(request.signal === undefined ? {} : { signal: request.signal }),
+    ...(request.log === undefined ? {} : { log: request.log }),
+  });
+  if (result.exitCode !== 0) {
+    throw new KilnError('failed', `${compiler} could not compile Kiln's init for i386`, {
+      hint: 'the initrd needs a gcc that takes -m32 and an assembler and linker for i386 (Debian: gcc, binutils)',
+      lines: result.tail.slice(-20),
+      ...(request.log === undefined ? {} : { log: request.log }),
+    });
+  }
+  return { bytes: (await stat(output)).size };
+}
