@@ -1,0 +1,102 @@
+import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http';
+import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
+
+/** A transfer that did not come off, and whether the same URL may be asked again. */
+export class TransferError extends Error {
+  override readonly name = 'TransferError';
+  readonly retry: boolean;
+  /** How long the server asks to be left alone, in milliseconds. */
+  readonly afterMs: number | undefined;
+
+  constructor(message: string, retry: boolean, afterMs?: number) {
+    super(message);
+    this.retry = retry;
+    this.afterMs = afterMs;
+  }
+}
+
+export interface RequestOptions {
+  readonly headers: Readonly<Record<string, string>>;
+  readonly signal: AbortSignal;
+  readonly stallMs: number;
+  /** Refuses a redirect from https to http: right where no digest will judge what comes. */
+  readonly keepSecure: boolean;
+}
+
+const MAX_REDIRECTS = 10;
+const REDIRECTS: readonly (number | undefined)[] = [301, 302, 303, 307, 308];
+
+/**
+ * Sends a GET and gives the answer that the redirects lead to, its body unread and never decoded: fetch() would
+ * unpack a `.gz` that a server labels `Content-Encoding: x-gzip`, as old mirrors do. Proxies of the environment
+ * (http_proxy, https_proxy, no_proxy) are honoured.
+ * @throws TransferError for what goes wrong on the way; the signal's reason when it was aborted.
+ */
+export async function request(url: string, options: RequestOptions): Promise<IncomingMessage> {
+  let target = new URL(url);
+  for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
+    const response = await requestOnce(target, options);
+    const location = response.headers.location;
+    if (!REDIRECTS.includes(response.statusCode) || location === undefined) return response;
+    response.destroy();
+    target = redirected(target, location, options.keepSecure);
+  }
+  throw new TransferError(`redirects more than ${MAX_REDIRECTS} times`, false);
+}
+
+function redirected(from: URL, location: string, keepSecure: boolean): URL {
+  if (!URL.canParse(location, from.href))
+    throw new TransferError(`redirects to ${location}, not a URL`, false);
+  const target = new URL(location, from);
+  if (target.protocol !== 'http:' && target.protocol !== 'https:') {
+    throw new TransferError(`redirects to ${target.href}, which is not http`, false);
+  }
+  if (keepSecure && from.protocol === 'https:' && target.protocol === 'http:') {
+    throw new TransferError(`redirects from https to ${target.href}, and the recipe gives no sha256`, false);
+  }
+  return target;
+}
+
+function requestOnce(url: URL, options: RequestOptions): Promise<IncomingMessage> {
+  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+  const secure = url.protocol === 'https:';
+  const common = { headers: options.headers, signal: options.signal };
+  const agentOptions = { keepAlive: false, proxyEnv: process.env };
+  let answer: IncomingMessage | undefined;
+  const onAnswer = (response: IncomingMessage) => {
+    answer = response;
+    resolve(response);
+  };
+  const sent = secure
+    ? httpsGet(url, { ...common, agent: new HttpsAgent(agentOptions) }, onAnswer)
+    : httpGet(url, { ...common, agent: new HttpAgent(agentOptions) }, onAnswer);
+  sent.setTimeout(options.stallMs, () => {
+    // Whoever reads the answer learns the reason only from the answer.
+    (answer ?? sent).destroy(new TransferError(`no data for ${options.stallMs / 1000} s`, true));
+  });
+  sent.on('error', (error) => reject(explain(error, options.signal)));
+  return promise;
+}
+
+// Names that don't resolve, certificates and refusals by the proxy stay as they are if asked again at once.
+const LASTING = /^(ENOTFOUND|ERR_INVALID_|ERR_TLS_CERT|ERR_PROXY|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_)/;
+
+/** Turns what a socket throws into a `TransferError`; an abort stays the abort's own reason. */
+export function explain(error: unknown, signal: AbortSignal): unknown {
+  if (signal.aborted) return signal.reason;
+  if (error instanceof TransferError) return error;
+  const { code, message } = error as NodeJS.ErrnoException;
+  if (code === 'ECONNRESET') return new TransferError('the connection was cut', true);
+  return new TransferError(message === '' ? String(code) : message, !LASTING.test(code ?? ''));
+}
+
+/**
+ * Milliseconds that a Retry-After header asks for: seconds or an HTTP date (RFC 9110, 10.2.3).
+ * @param now milliseconds since 1970
+ */
+export function retryAfterMs(header: string | undefined, now: number): number | undefined {
+  if (header === undefined) return undefined;
+  if (/^\s*\d+\s*$/.test(header)) return Number(header) * 1000;
+  const date = Date.parse(header);
+  return Number.isNaN(date) ? undefined : Math.max(0, date - now);
+}

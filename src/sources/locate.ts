@@ -1,0 +1,53 @@
+import { basename, join, posix, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+
+/** Where a source's URL leads. */
+export type Location =
+  | { readonly kind: 'http'; readonly url: string; readonly fileName: string }
+  | { readonly kind: 'file'; readonly path: string; readonly fileName: string }
+  | { readonly kind: 'unknown'; readonly url: string; readonly fileName: string; readonly reason: string };
+
+/** Reads a URL or path of a recipe; `file:relative` and bare paths start at `baseDirectory`. Never throws. */
+export function locate(url: string, baseDirectory: string): Location {
+  const scheme = /^([a-z][a-z0-9+.-]*):/i.exec(url)?.[1]?.toLowerCase();
+  if (scheme === undefined) return atPath(resolve(baseDirectory, url));
+  if (scheme === 'file' && !/^file:\//i.test(url)) {
+    return atPath(resolve(baseDirectory, url.slice('file:'.length)));
+  }
+  if (!URL.canParse(url)) return unknown(url, 'is not a valid URL');
+  const parsed = new URL(url);
+  if (scheme === 'file') {
+    if (parsed.host !== '') return unknown(url, `names the host ${parsed.host}; file: URLs are local`);
+    return atPath(fileURLToPath(parsed));
+  }
+  if (scheme !== 'http' && scheme !== 'https') {
+    return unknown(url, `${scheme}: can't be fetched; use http, https, file: or a path`);
+  }
+  return { kind: 'http', url: parsed.href, fileName: fileNameOf(parsed.pathname) };
+}
+
+/** The paths at which a mirror directory may hold one of these locations, each once. */
+export function pathsInMirror(mirror: string, locations: readonly Location[]): string[] {
+  const names = new Set(locations.map((location) => location.fileName).filter((name) => name !== ''));
+  return [...names].map((name) => join(resolve(mirror), name));
+}
+
+function atPath(path: string): Location {
+  return { kind: 'file', path, fileName: basename(path) };
+}
+
+function unknown(url: string, reason: string): Location {
+  return { kind: 'unknown', url, fileName: fileNameOf(url.replace(/[?#].*$/, '')), reason };
+}
+
+/** The last part of a URL's path, decoded; nothing that could name another directory. */
+function fileNameOf(pathname: string): string {
+  const last = posix.basename(pathname);
+  let name = last;
+  try {
+    name = decodeURIComponent(last);
+  } catch {
+    // A stray % is part of the name then.
+  }
+  return name === '.' || name === '..' || /[/\0]/.test(name) ? '' : name;
+}

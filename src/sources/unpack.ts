@@ -1,0 +1,155 @@
+import { appendFile, chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { KilnError } from '../platform/errors.ts';
+import { removeTree, temporaryBeside } from '../platform/files.ts';
+import { run } from '../platform/process.ts';
+import { decompress, isInstalled, packingOf } from './compression.ts';
+import { copyTree } from './copyTree.ts';
+import { listMembers } from './listing.ts';
+import { judgeMembers, type Verdict } from './members.ts';
+import { walkTree } from './treeWalk.ts';
+import type { FetchedSource, SourceEvent, SourceNews } from './types.ts';
+
+/** Far above any kernel of these families (2.4.37: 175 MB, 13,377 members), far below what fills a disk. */
+const BOUNDS = { bytes: 4 * 2 ** 30, members: 500_000 };
+
+export interface UnpackTreeOptions {
+  readonly signal?: AbortSignal;
+  /** File to which a line about what ran is appended. */
+  readonly log?: string;
+  readonly onEvent?: (event: SourceEvent) => void;
+}
+
+/** How a tree was unpacked, e.g. by `lbzip2 | tar`, and how many members it has. */
+export interface Unpacked {
+  readonly decoder: string;
+  readonly members: number;
+}
+
+/**
+ * Unpacks a kernel's source so that `destination` is the tree itself: the archive's single top directory, whatever
+ * its name, is stripped. Every member is judged before the first byte is written (`judgeMembers`), and
+ * `destination` appears whole or not at all. Modes become 0755 for directories and executable files, else 0644.
+ * A source that is a directory is copied, without `.git`.
+ * @param destination must not exist, or be an empty directory
+ * @throws KilnError `integrity` when the archive is damaged or a member is refused; `tool` when a decoder is
+ *   missing; the signal's reason when it is aborted.
+ */
+export async function unpackTree(
+  source: FetchedSource,
+  destination: string,
+  options: UnpackTreeOptions = {},
+): Promise<Unpacked> {
+  options.signal?.throwIfAborted();
+  const tell = (news: SourceNews) => options.onEvent?.({ type: 'source', source: source.name, ...news });
+  const work = temporaryBeside(destination);
+  await mkdir(dirname(destination), { recursive: true });
+  await mkdir(work);
+  try {
+    const unpacked =
+      source.kind === 'directory'
+        ? await copyTree(source, work, tell, options.signal)
+        : await unpackFile(source, work, tell, options.signal);
+    await rename(unpacked.tree, destination);
+    const { decoder, members } = unpacked;
+    if (options.log !== undefined) {
+      await appendFile(options.log, `unpacked ${source.fileName} by ${decoder}: ${members} members\n`);
+    }
+    tell({ status: 'unpacked', decoder, members });
+    return { decoder, members };
+  } finally {
+    await removeTree(work);
+  }
+}
+
+async function unpackFile(
+  source: FetchedSource,
+  work: string,
+  tell: (news: SourceNews) => void,
+  signal: AbortSignal | undefined,
+): Promise<Unpacked & { readonly tree: string }> {
+  if (!(await isInstalled('tar'))) {
+    throw new KilnError('tool', 'tar is not installed', {
+      hint: 'kiln doctor names the package; kiln doctor --install-tools installs it',
+    });
+  }
+  const abort = signal === undefined ? {} : { signal };
+  const packing = await packingOf(source.path);
+  tell({ status: 'unpacking', decoder: packing === 'bare' ? 'tar' : packing });
+  let archive = source.path;
+  let decoder = 'tar';
+  if (packing !== 'bare') {
+    archive = join(work, 'archive.tar');
+    decoder = `${await decompress(source.path, archive, packing, { limit: BOUNDS.bytes, ...abort })} | tar`;
+  }
+  const verdict = await judge(source, archive, signal);
+  const into = join(work, 'tree');
+  await mkdir(into);
+  await extract(source, archive, into, abort);
+  if (packing !== 'bare') await rm(archive);
+  await compareWithListing(source, into, verdict);
+  await normaliseModes(into, verdict);
+  return { tree: join(into, verdict.top), decoder, members: verdict.members.size };
+}
+
+async function judge(
+  source: FetchedSource,
+  archive: string,
+  signal: AbortSignal | undefined,
+): Promise<Verdict> {
+  const members = await listMembers(archive, `${source.fileName} (source ${source.name})`, signal);
+  const verdict = judgeMembers(members, BOUNDS);
+  if ('top' in verdict) return verdict;
+  throw refused(source, `member ${JSON.stringify(verdict.path)} ${verdict.reason}`);
+}
+
+function refused(source: FetchedSource, reason: string): KilnError {
+  return new KilnError('integrity', `${source.fileName} (source ${source.name}) is refused: ${reason}`, {
+    hint: `nothing of it is used; check where ${source.fileName} comes from`,
+  });
+}
+
+async function extract(
+  source: FetchedSource,
+  archive: string,
+  into: string,
+  abort: { signal?: AbortSignal },
+): Promise<void> {
+  const flags = ['--no-same-owner', '--no-same-permissions', '--force-local', '--warning=no-unknown-keyword'];
+  const script = 'umask 022 && exec tar -x "$@"';
+  const result = await run('sh', ['-c', script, 'sh', ...flags, '-f', archive, '-C', into], abort);
+  abort.signal?.throwIfAborted();
+  if (result.exitCode === 0) return;
+  throw new KilnError('failed', `tar could not unpack ${source.fileName} into ${into}`, {
+    lines: result.tail.slice(-20),
+    hint: 'see what tar said; often the disk is full',
+  });
+}
+
+/**
+ * Two programs have read the archive: one to judge it, one to unpack it. Where they disagree about its members,
+ * the first was deceived, and nothing is taken.
+ */
+async function compareWithListing(source: FetchedSource, into: string, verdict: Verdict): Promise<void> {
+  const found = new Map<string, string>();
+  for (const item of await walkTree(into, () => true)) {
+    found.set(Buffer.from(item.path, 'latin1').toString(), item.type);
+  }
+  for (const [path, member] of verdict.members) {
+    const wanted = member.type === 'hardlink' ? 'file' : member.type;
+    if (found.get(path) !== wanted) throw refused(source, `tar does not unpack ${path} as it is listed`);
+    found.delete(path);
+  }
+  // Directories need no member of their own.
+  for (const [path, type] of found) {
+    if (type !== 'directory') throw refused(source, `tar unpacks ${path}, which is not listed`);
+  }
+}
+
+async function normaliseModes(into: string, verdict: Verdict): Promise<void> {
+  for (const [path, member] of verdict.members) {
+    if (member.type === 'symlink' || member.type === 'hardlink') continue;
+    const wanted = member.type === 'directory' || (member.mode & 0o100) !== 0 ? 0o755 : 0o644;
+    if ((member.mode & 0o755) !== wanted) await chmod(join(into, path), wanted);
+  }
+}
