@@ -1,0 +1,265 @@
+import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { KilnError } from '../platform/errors.ts';
+import { exists, readTextIfAny } from '../platform/files.ts';
+import { baseEnvironment, run } from '../platform/process.ts';
+import { compileHeader } from './compile-header.ts';
+import type { KernelFamily } from './family.ts';
+import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
+import type { Toolchain } from './toolchain.ts';
+import { kernelRelease, readKernelVersion, restoreExecutableBits } from './tree.ts';
+
+/** What every run of make in a tree has in common. */
+export interface MakeOptions {
+  readonly signal?: AbortSignal;
+  /** File that make's whole output is appended to. */
+  readonly log?: string;
+  readonly onLine?: (line: string) => void;
+  /** Added to the environment that make runs in, e.g. ccache's directory. */
+  readonly env?: Readonly<Record<string, string>>;
+  /** Put before the compiler, e.g. `ccache`. */
+  readonly launcher?: string;
+}
+
+export interface ConfigureOptions extends MakeOptions {
+  /** Milliseconds after which a configuration that still asks is given up; 120,000 by default. */
+  readonly timeoutMs?: number;
+}
+
+export interface CompileOptions extends MakeOptions {
+  /** Processes at the same time. */
+  readonly jobs: number;
+  /** Directory that gets `lib/modules/<release>/`; what is under it of that name is replaced. */
+  readonly modulesInto: string;
+  /** Seconds since 1970 that stand for the time of the build in all its results. */
+  readonly buildDate: number;
+  readonly onProgress?: (progress: CompileProgress) => void;
+}
+
+export interface CompileProgress {
+  /** Files compiled so far. */
+  readonly compiled: number;
+  /** The latest of them, relative to the tree. */
+  readonly file: string;
+}
+
+/** What a build leaves, as absolute paths. */
+export interface CompiledKernel {
+  readonly release: string;
+  readonly image: string;
+  readonly systemMap: string;
+  /** `.../lib/modules/<release>`, or undefined for a kernel without modules. */
+  readonly modules: string | undefined;
+  readonly compiled: number;
+}
+
+/**
+ * Runs the family's configuration program over the tree's `.config`, without asking: what the file does not
+ * decide gets its default. Gives the scripts their executable bits first.
+ * @returns the path of the `.config`
+ * @throws KilnError `failed` when it fails or goes on asking
+ */
+export async function configureTree(
+  tree: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  options: ConfigureOptions = {},
+): Promise<string> {
+  const top = await realpath(tree);
+  restoreExecutableBits(top);
+  const target = family.targets.config;
+  const timeoutMs = options.timeoutMs ?? 120_000;
+  const result = await run('make', [...makeArguments(top, family, toolchain, options), target], {
+    ...runOptions(top, options),
+    // An end of file is no answer to its questions, an empty line is: the default.
+    input: '\n'.repeat(20_000),
+    timeoutMs,
+  });
+  options.signal?.throwIfAborted();
+  if (result.exitCode !== 0) {
+    const sentence = result.timedOut
+      ? `make ${target} still asked for values after ${timeoutMs / 1000} s`
+      : `make ${target} failed`;
+    throw new KilnError('failed', sentence, {
+      lines: result.tail.slice(-20),
+      ...(options.log === undefined ? {} : { log: options.log }),
+    });
+  }
+  return join(top, family.paths.config);
+}
+
+/**
+ * Builds a configured tree: dependencies, image, modules, and the modules' installation under `modulesInto`.
+ * A tree that was built before is brought up to date. Two builds of one tree and configuration give the same
+ * bytes, whatever their directories, dates and machines are, provided `family.reproducibleRules` were applied.
+ * @throws KilnError `failed` with the first errors of compiler, assembler or linker (not make's last lines)
+ */
+export async function compile(
+  tree: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  options: CompileOptions,
+): Promise<CompiledKernel> {
+  const top = await realpath(tree);
+  const release = kernelRelease(readKernelVersion(top));
+  const config = await readConfig(top, family);
+  const modular = /^CONFIG_MODULES=y$/m.test(config);
+  await writeCompileHeader(top, family, toolchain, config, options.buildDate);
+
+  const { targets, paths } = family;
+  const build = new TreeBuild(top, release, family, toolchain, options);
+  await build.make([targets.depend]);
+  await build.make([targets.image]);
+  if (modular) {
+    await build.make([targets.modules]);
+    await mkdir(options.modulesInto, { recursive: true });
+    await build.make([targets.install, `INSTALL_MOD_PATH=${await realpath(options.modulesInto)}`]);
+  }
+  const modules = join(options.modulesInto, 'lib/modules', release);
+  // A symlink to the tree, which is nowhere to be found on the machine that the modules are for.
+  if (modular) await rm(join(modules, 'build'), { force: true });
+  const image = join(top, paths.image);
+  const systemMap = join(top, paths.systemMap);
+  for (const path of [image, systemMap]) {
+    if (!(await exists(path)))
+      throw new KilnError('failed', `make ended well and left no ${path}`, build.details([]));
+  }
+  return { release, image, systemMap, modules: modular ? modules : undefined, compiled: build.compiled };
+}
+
+/** Runs make's targets one after another in one tree, and counts what they compile. */
+class TreeBuild {
+  compiled = 0;
+  readonly #top: string;
+  readonly #release: string;
+  readonly #arguments: readonly string[];
+  readonly #compiler: string;
+  readonly #options: CompileOptions;
+
+  constructor(
+    top: string,
+    release: string,
+    family: KernelFamily,
+    toolchain: Toolchain,
+    options: CompileOptions,
+  ) {
+    this.#top = top;
+    this.#release = release;
+    this.#options = options;
+    this.#compiler = compilerWord(toolchain, options);
+    this.#arguments = [
+      ...makeArguments(top, family, toolchain, options),
+      `-j${options.jobs}`,
+      // Each command's output in one piece, under the directory that it ran in.
+      '--output-sync=target',
+      // Kiln has written it; by its rule it would hold the date, the user and the host.
+      `--old-file=${family.paths.compileHeader}`,
+    ];
+  }
+
+  async make(targets: readonly string[]): Promise<void> {
+    const { signal, onProgress } = this.#options;
+    const output = readMakeOutput(this.#top, this.#compiler, (file) => {
+      this.compiled++;
+      onProgress?.({ compiled: this.compiled, file });
+    });
+    const common = runOptions(this.#top, this.#options);
+    const result = await run('make', [...this.#arguments, ...targets], {
+      ...common,
+      onLine: (line) => {
+        output.push(line);
+        this.#options.onLine?.(line);
+      },
+    });
+    signal?.throwIfAborted();
+    if (result.exitCode !== 0) throw this.#failure(targets[0] ?? '', output, result.tail);
+  }
+
+  details(lines: readonly string[]): { lines: readonly string[]; log?: string } {
+    return { lines, ...(this.#options.log === undefined ? {} : { log: this.#options.log }) };
+  }
+
+  #failure(target: string, output: MakeOutput, tail: readonly string[]): KilnError {
+    const details = this.details(output.errors.length > 0 ? output.errors : tail.slice(-20));
+    const missing = output.missing[0];
+    if (missing === undefined) {
+      return new KilnError('failed', `make ${target} of Linux ${this.#release} failed`, details);
+    }
+    const twin = caseTwin(this.#top, missing);
+    return new KilnError('failed', `${missing} is missing from the tree of Linux ${this.#release}`, {
+      ...details,
+      hint:
+        twin === undefined
+          ? 'get the source again from its tarball, or look for the patch that removed the file'
+          : `only ${twin} is there: the source went through a file system that folds case; get it from its tarball`,
+    });
+  }
+}
+
+async function readConfig(top: string, family: KernelFamily): Promise<string> {
+  const path = join(top, family.paths.config);
+  const text = await readTextIfAny(path);
+  if (text === undefined) throw new KilnError('failed', `${path} does not exist: the tree is not configured`);
+  return text;
+}
+
+/** Writes the header where it says something else than it should, and drops the objects that were made with it. */
+async function writeCompileHeader(
+  top: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  config: string,
+  buildDate: number,
+): Promise<void> {
+  const path = join(top, family.paths.compileHeader);
+  const text = compileHeader({
+    buildDate,
+    smp: /^CONFIG_SMP=y$/m.test(config),
+    compilerVersion: toolchain.compilerVersion,
+  });
+  if ((await readTextIfAny(path)) === text) return;
+  await mkdir(dirname(path), { recursive: true });
+  await writeFile(path, text);
+  for (const user of family.paths.compileHeaderUsers) await rm(join(top, user), { force: true });
+}
+
+function compilerWord(toolchain: Toolchain, options: MakeOptions): string {
+  return options.launcher === undefined ? toolchain.compiler : `${options.launcher} ${toolchain.compiler}`;
+}
+
+/** Make's arguments for a tree: its directory and every variable of the family. */
+function makeArguments(
+  top: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  options: MakeOptions,
+): string[] {
+  if (!/^[\w/.,+@%-]+$/.test(top)) {
+    throw new KilnError('invalid', `a kernel can't be built in ${top}: make takes the path apart`, {
+      hint: 'choose a home whose path has letters, digits and / . , _ + @ % - alone',
+    });
+  }
+  const flags = family.compilerFlags.map(({ value }) => value);
+  // __FILE__ of an included header is an absolute path.
+  const compiler = [compilerWord(toolchain, options), ...flags, `-ffile-prefix-map=${top}=.`].join(' ');
+  const assembler = ['as', ...family.assemblerFlags.map(({ value }) => value)].join(' ');
+  return [
+    '-C',
+    top,
+    `CC=${compiler}`,
+    `HOSTCC=${toolchain.hostCompiler}`,
+    `AS=${assembler}`,
+    ...family.variables.map(({ value }) => value),
+  ];
+}
+
+function runOptions(top: string, options: MakeOptions) {
+  const { signal, log, onLine } = options;
+  return {
+    cwd: top,
+    env: { ...baseEnvironment(), ...options.env },
+    ...(signal === undefined ? {} : { signal }),
+    ...(log === undefined ? {} : { log }),
+    ...(onLine === undefined ? {} : { onLine }),
+  };
+}

@@ -1,0 +1,152 @@
+import { KilnError } from '../platform/errors.ts';
+import { REPRODUCIBLE_RULES } from './compat/makefiles.ts';
+import type { CompatRule } from './compat/rule.ts';
+import { COMPAT_RULES_2_4 } from './compat/rules-2.4.ts';
+
+/** A flag or a make variable, and what happens without it. */
+export interface Reasoned {
+  readonly value: string;
+  readonly reason: string;
+}
+
+/** Kernels that are built in one way: what make is told, and where its results are. */
+export interface KernelFamily {
+  readonly name: string;
+  /** The versions it covers, in words for people. */
+  readonly covers: string;
+  readonly versions: RegExp;
+  readonly arch: 'i386';
+  /** Options of the compiler, part of CC's value. */
+  readonly compilerFlags: readonly Reasoned[];
+  readonly assemblerFlags: readonly Reasoned[];
+  /** Make's variables besides CC and AS, `NAME=value`. */
+  readonly variables: readonly Reasoned[];
+  readonly targets: {
+    readonly config: string;
+    readonly depend: string;
+    readonly image: string;
+    readonly modules: string;
+    readonly install: string;
+  };
+  /** Relative to the tree. */
+  readonly paths: {
+    readonly config: string;
+    readonly image: string;
+    readonly systemMap: string;
+    /** The header with the date, user and host of the build, which Kiln writes itself. */
+    readonly compileHeader: string;
+    /** Objects to remove when that header changes: make is told to look away from it. */
+    readonly compileHeaderUsers: readonly string[];
+  };
+  /** Rules that make old sources fit today's compilers; `toolchain.compat: off` leaves them out. */
+  readonly compatRules: readonly CompatRule[];
+  /** Rules that keep the moment of the build out of its results; wanted with any compiler. */
+  readonly reproducibleRules: readonly CompatRule[];
+}
+
+const COMPILER_FLAGS_2_4: readonly Reasoned[] = [
+  { value: '-m32', reason: 'the kernel is 32-bit, the compiler may be 64-bit' },
+  {
+    value: '-std=gnu89',
+    reason: 'the dialect of its time; later ones change inline and implicit declarations',
+  },
+  { value: '-fgnu89-inline', reason: "extern inline means 'no copy of its own'" },
+  { value: '-fno-pie', reason: "a distribution's default that a kernel has no place for" },
+  { value: '-fno-pic', reason: "a distribution's default that a kernel has no place for" },
+  { value: '-fno-stack-protector', reason: 'it needs a canary and a handler that are not there' },
+  { value: '-fcf-protection=none', reason: 'endbr32 and its notes are for user space' },
+  { value: '-fno-asynchronous-unwind-tables', reason: 'no one reads the tables, and they would be loaded' },
+  { value: '-fno-unwind-tables', reason: 'no one reads the tables, and they would be loaded' },
+  {
+    value: '-fno-toplevel-reorder',
+    reason: 'static initcalls without users are dropped, and the boot is silent',
+  },
+  {
+    value: '-fno-optimize-sibling-calls',
+    reason: 'system calls would overwrite the saved user registers, which are their arguments',
+  },
+  {
+    value: '-fno-tree-vectorize',
+    reason: 'loops become calls or instructions that the kernel does not have',
+  },
+  {
+    value: '-fno-tree-loop-distribute-patterns',
+    reason: 'loops become calls of memmove, which is not there',
+  },
+  {
+    value: '-ffreestanding',
+    reason: 'the compiler would call library functions that the kernel does not have',
+  },
+  { value: '-fno-strict-aliasing', reason: 'sources of that time read one object through two types' },
+  { value: '-fno-strict-overflow', reason: 'sources of that time count on wrapping' },
+  { value: '-fwrapv', reason: 'sources of that time count on wrapping' },
+  { value: '-fno-delete-null-pointer-checks', reason: 'checks behind a use of the pointer must stay' },
+  ...['sra', 'cp', 'ra', 'modref', 'pure-const', 'reference', 'icf'].map((pass) => ({
+    value: `-fno-ipa-${pass}`,
+    reason: 'it looks across functions whose assembly does not tell all it does',
+  })),
+  { value: '-fno-reorder-functions', reason: 'init code must stay in the order it is linked in' },
+  { value: '-mno-mmx', reason: 'the kernel saves no FPU state of its own' },
+  { value: '-mno-sse', reason: 'the kernel saves no FPU state of its own' },
+  { value: '-mno-sse2', reason: 'the kernel saves no FPU state of its own' },
+  { value: '-mno-3dnow', reason: 'the kernel saves no FPU state of its own' },
+  { value: '-Wa,-mx86-used-note=no', reason: 'a note section breaks the flat boot images' },
+  { value: '-w', reason: 'thousands of warnings about sources of that age would bury an error' },
+];
+
+const ASSEMBLER_FLAGS_2_4: readonly Reasoned[] = [
+  { value: '--32', reason: 'the kernel is 32-bit, the assembler may be 64-bit' },
+  { value: '-mx86-used-note=no', reason: 'a note section breaks the flat boot images' },
+];
+
+const VARIABLES_2_4: readonly Reasoned[] = [
+  { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
+  {
+    value: 'SHELL=/bin/bash',
+    reason: 'recipes use echo -n, braces and other things that dash does not have',
+  },
+  { value: 'CONFIG_SHELL=/bin/bash', reason: 'the configuration scripts are for bash' },
+  { value: 'DEPMOD=/bin/true', reason: "today's depmod reads only .ko; Kiln computes dependencies itself" },
+  { value: 'ROOT_DEV=FLOPPY', reason: "CURRENT writes the build machine's root device into the image" },
+];
+
+const LINUX_2_4: KernelFamily = {
+  name: 'linux-2.4-i386',
+  covers: '2.4.x on i386',
+  versions: /^2\.4\.\d+(?!\d)/,
+  arch: 'i386',
+  compilerFlags: COMPILER_FLAGS_2_4,
+  assemblerFlags: ASSEMBLER_FLAGS_2_4,
+  variables: VARIABLES_2_4,
+  targets: {
+    config: 'oldconfig',
+    depend: 'dep',
+    image: 'bzImage',
+    modules: 'modules',
+    install: 'modules_install',
+  },
+  paths: {
+    config: '.config',
+    image: 'arch/i386/boot/bzImage',
+    systemMap: 'System.map',
+    compileHeader: 'include/linux/compile.h',
+    compileHeaderUsers: ['init/version.o'],
+  },
+  compatRules: COMPAT_RULES_2_4,
+  reproducibleRules: REPRODUCIBLE_RULES,
+};
+
+/** Every family that Kiln can build. */
+export const FAMILIES: readonly KernelFamily[] = [LINUX_2_4];
+
+/**
+ * The family of a kernel version such as `2.4.22`.
+ * @throws KilnError `invalid` naming those that there are, for a version or an architecture that none covers.
+ */
+export function familyFor(version: string, arch = 'i386'): KernelFamily {
+  const family = FAMILIES.find((candidate) => candidate.arch === arch && candidate.versions.test(version));
+  if (family !== undefined) return family;
+  throw new KilnError('invalid', `no family of kernels covers ${version} on ${arch}`, {
+    hint: `Kiln builds ${FAMILIES.map(({ covers }) => covers).join(', ')}`,
+  });
+}
