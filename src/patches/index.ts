@@ -1,0 +1,21 @@
+/** Patches: read, placed as a careful maintainer would, applied whole or not at all. The door to this room. */
+export { type ApplyOptions, applySeries, checkSeries, SeriesRejected } from './apply.ts';
+export { parsePatch } from './parse.ts';
+export { rejects, reviewHunk, reviewLines } from './review.ts';
+export type {
+  FileAction,
+  FileReport,
+  FileSection,
+  Hunk,
+  HunkReport,
+  HunkStatus,
+  NearMiss,
+  ParsedPatch,
+  PatchEvent,
+  PatchInput,
+  PatchReport,
+  SeriesReport,
+} from './types.ts';
+
+/** Changes whenever the same series could give another tree; enters the keys of steps. */
+export const PATCH_ENGINE_VERSION: string = '1';
