@@ -40,6 +40,8 @@ export interface UnpackOptions {
 const PROGRAMS: Readonly<Partial<Record<Packing, readonly string[]>>> = {
   bz2: ['lbzip2', 'bzip2'],
   xz: ['xz'],
+  // zlib's decoder of Node 24 stops at the end of the first frame; pzstd writes many.
+  zst: ['zstd'],
 };
 
 /** Decoders of our own, for where there is no program or none is needed. */
@@ -83,7 +85,8 @@ export async function decompress(
 
 /** True when a program of that name is on the PATH that host tools are run with. */
 export async function isInstalled(program: string): Promise<boolean> {
-  for (const directory of (baseEnvironment().PATH ?? '').split(delimiter)) {
+  const { PATH = '' } = baseEnvironment();
+  for (const directory of PATH.split(delimiter)) {
     try {
       await access(join(directory, program), constants.X_OK);
       return true;

@@ -78,7 +78,7 @@ function delayBefore(failures: number, patience: Patience): number {
 async function transfer(context: Download): Promise<number> {
   const { url, partial, pins, patience, signal, report } = context;
   const asked = partial.length;
-  const response = await request(url, {
+  const { response, body } = await request(url, {
     headers: { 'user-agent': 'kiln', 'accept-encoding': 'identity', ...rangeHeaders(partial, pins) },
     signal,
     stallMs: patience.stallMs,
@@ -92,7 +92,7 @@ async function transfer(context: Download): Promise<number> {
     const validators = validatorsOf(response, at);
     if (validators.total !== undefined) refuseWrongSize(pins, validators.total);
     await partial.expect(validators);
-    await receive(response, validators.total, context);
+    await receive(body, validators.total, context);
     return at;
   } finally {
     response.destroy();
@@ -147,7 +147,7 @@ function refuseWrongSize(pins: Pins, size: number): void {
 }
 
 async function receive(
-  response: IncomingMessage,
+  body: AsyncIterable<Buffer>,
   total: number | undefined,
   context: Download,
 ): Promise<void> {
@@ -162,22 +162,17 @@ async function receive(
     });
   let told = partial.length;
   tell();
-  for await (const chunk of chunksOf(response, signal)) {
-    await partial.append(chunk);
-    if (partial.length > most) refuseWrongSize(pins, partial.length);
-    if (partial.length - told >= PROGRESS_STEP) {
+  try {
+    for await (const chunk of body) {
+      await partial.append(chunk);
+      if (partial.length > most) refuseWrongSize(pins, partial.length);
+      if (partial.length - told < PROGRESS_STEP) continue;
       told = partial.length;
       tell();
     }
-  }
-  if (total !== undefined && partial.length < total) throw new TransferError('the connection was cut', true);
-  tell();
-}
-
-async function* chunksOf(response: IncomingMessage, signal: AbortSignal): AsyncGenerator<Buffer> {
-  try {
-    for await (const chunk of response) yield chunk as Buffer;
   } catch (error) {
     throw explain(error, signal);
   }
+  if (total !== undefined && partial.length < total) throw new TransferError('the connection was cut', true);
+  tell();
 }

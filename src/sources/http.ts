@@ -1,5 +1,6 @@
 import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http';
 import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
+import { chunksOf } from './chunks.ts';
 
 /** A transfer that did not come off, and whether the same URL may be asked again. */
 export class TransferError extends Error {
@@ -23,23 +24,29 @@ export interface RequestOptions {
   readonly keepSecure: boolean;
 }
 
+/** A server's answer: its head, and its body as it comes. */
+export interface Answer {
+  readonly response: IncomingMessage;
+  readonly body: AsyncIterable<Buffer>;
+}
+
 const MAX_REDIRECTS = 10;
 const REDIRECTS: readonly (number | undefined)[] = [301, 302, 303, 307, 308];
 
 /**
- * Sends a GET and gives the answer that the redirects lead to, its body unread and never decoded: fetch() would
+ * Sends a GET and gives the answer that the redirects lead to, its body never decoded: fetch() would
  * unpack a `.gz` that a server labels `Content-Encoding: x-gzip`, as old mirrors do. Proxies of the environment
  * (http_proxy, https_proxy, no_proxy) are honoured.
  * @throws TransferError for what goes wrong on the way; the signal's reason when it was aborted.
  */
-export async function request(url: string, options: RequestOptions): Promise<IncomingMessage> {
+export async function request(url: string, options: RequestOptions): Promise<Answer> {
   let target = new URL(url);
   for (let hops = 0; hops <= MAX_REDIRECTS; hops++) {
-    const response = await requestOnce(target, options);
-    const location = response.headers.location;
-    if (!REDIRECTS.includes(response.statusCode) || location === undefined) return response;
-    response.destroy();
-    target = redirected(target, location, options.keepSecure);
+    const answer = await requestOnce(target, options);
+    const { statusCode, headers } = answer.response;
+    if (!REDIRECTS.includes(statusCode) || headers.location === undefined) return answer;
+    answer.response.destroy();
+    target = redirected(target, headers.location, options.keepSecure);
   }
   throw new TransferError(`redirects more than ${MAX_REDIRECTS} times`, false);
 }
@@ -57,15 +64,15 @@ function redirected(from: URL, location: string, keepSecure: boolean): URL {
   return target;
 }
 
-function requestOnce(url: URL, options: RequestOptions): Promise<IncomingMessage> {
-  const { promise, resolve, reject } = Promise.withResolvers<IncomingMessage>();
+function requestOnce(url: URL, options: RequestOptions): Promise<Answer> {
+  const { promise, resolve, reject } = Promise.withResolvers<Answer>();
   const secure = url.protocol === 'https:';
   const common = { headers: options.headers, signal: options.signal };
   const agentOptions = { keepAlive: false, proxyEnv: process.env };
   let answer: IncomingMessage | undefined;
   const onAnswer = (response: IncomingMessage) => {
     answer = response;
-    resolve(response);
+    resolve({ response, body: chunksOf(response) });
   };
   const sent = secure
     ? httpsGet(url, { ...common, agent: new HttpsAgent(agentOptions) }, onAnswer)
@@ -81,11 +88,11 @@ function requestOnce(url: URL, options: RequestOptions): Promise<IncomingMessage
 // Names that don't resolve, certificates and refusals by the proxy stay as they are if asked again at once.
 const LASTING = /^(ENOTFOUND|ERR_INVALID_|ERR_TLS_CERT|ERR_PROXY|DEPTH_ZERO|SELF_SIGNED|UNABLE_TO|CERT_)/;
 
-/** Turns what a socket throws into a `TransferError`; an abort stays the abort's own reason. */
+/** Turns what a socket throws into a `TransferError`; an abort stays the abort's own reason, other errors themselves. */
 export function explain(error: unknown, signal: AbortSignal): unknown {
   if (signal.aborted) return signal.reason;
-  if (error instanceof TransferError) return error;
   const { code, message } = error as NodeJS.ErrnoException;
+  if (code === undefined) return error;
   if (code === 'ECONNRESET') return new TransferError('the connection was cut', true);
   return new TransferError(message === '' ? String(code) : message, !LASTING.test(code ?? ''));
 }

@@ -14,7 +14,7 @@ export function locate(url: string, baseDirectory: string): Location {
   if (scheme === 'file' && !/^file:\//i.test(url)) {
     return atPath(resolve(baseDirectory, url.slice('file:'.length)));
   }
-  if (!URL.canParse(url)) return unknown(url, 'is not a valid URL');
+  if (!URL.canParse(url)) return { kind: 'unknown', url, fileName: '', reason: 'is not a valid URL' };
   const parsed = new URL(url);
   if (scheme === 'file') {
     if (parsed.host !== '') return unknown(url, `names the host ${parsed.host}; file: URLs are local`);
