@@ -1,5 +1,11 @@
 export { type AuditEntry, type AuditReport, type AuditStatus, auditConfig, describeEntry } from './audit.ts';
+export { parseBase } from './cml1/base.ts';
+export { investigate, type ResolvedConfig, type ResolveInput, resolveConfig } from './cml1/config.ts';
+export { describeSymbol, type SymbolDescription } from './cml1/describe.ts';
+export type { Assignment } from './cml1/needs.ts';
+export { type Solution, type SolveInput, solve } from './cml1/solve.ts';
 export { type ConfigTree, loadTree, type SourceReader } from './cml1/tree.ts';
+export { showAssignment } from './cml1/why.ts';
 export { parseDotConfig, sameValue } from './dotconfig.ts';
 export { type Fragment, parseFragment, type Requested } from './fragment.ts';
 export { type Conflict, describeConflict, type Merged, mergeFragments, refuseConflicts } from './merge.ts';

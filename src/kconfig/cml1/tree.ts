@@ -34,6 +34,8 @@ export interface Site {
 /** An architecture's configuration language files, parsed, with all they source. */
 export interface ConfigTree {
   readonly arch: string;
+  /** Of the top Makefile, e.g. `2.4.22`; undefined where there is none that says. */
+  readonly version: string | undefined;
   readonly root: readonly Node[];
   /** Every file of the closure; undefined for one that is sourced but missing. */
   readonly files: ReadonlyMap<string, readonly Node[] | undefined>;
@@ -65,7 +67,15 @@ export function loadTree(reader: SourceReader, arch: string): ConfigTree {
   const root = parseConfigIn(text, file);
   files.set(file, root);
   loadSources(root, [file], reader, files, missing);
-  return { arch, root, files, dialect: detectDialect(reader.read('scripts/Configure')), missing };
+  const dialect = detectDialect(reader.read('scripts/Configure'));
+  return { arch, version: makefileVersion(reader.read('Makefile')), root, files, dialect, missing };
+}
+
+function makefileVersion(makefile: string | undefined): string | undefined {
+  const numbers = ['VERSION', 'PATCHLEVEL', 'SUBLEVEL'].map(
+    (name) => new RegExp(`^${name}[ \\t]*=[ \\t]*(\\d+)`, 'm').exec(makefile ?? '')?.[1],
+  );
+  return numbers.includes(undefined) ? undefined : numbers.join('.');
 }
 
 function loadSources(
