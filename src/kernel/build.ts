@@ -7,7 +7,7 @@ import { compileHeader } from './compile-header.ts';
 import type { KernelFamily } from './family.ts';
 import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
 import type { Toolchain } from './toolchain.ts';
-import { kernelRelease, readKernelVersion, restoreExecutableBits } from './tree.ts';
+import { keepShippedFiles, kernelRelease, readKernelVersion, restoreExecutableBits } from './tree.ts';
 
 /** What every run of make in a tree has in common. */
 export interface MakeOptions {
@@ -55,7 +55,8 @@ export interface CompiledKernel {
 
 /**
  * Runs the family's configuration program over the tree's `.config`, without asking: what the file does not
- * decide gets its default. Gives the scripts their executable bits first.
+ * decide gets its default. Before that the scripts get their executable bits, and files that the tree ships
+ * ready-made become newer than their sources, in case the tree's modes and times were lost on its way here.
  * @returns the path of the `.config`
  * @throws KilnError `failed` when it fails or goes on asking
  */
@@ -67,6 +68,7 @@ export async function configureTree(
 ): Promise<string> {
   const top = await realpath(tree);
   restoreExecutableBits(top);
+  keepShippedFiles(top, family.shipped);
   const target = family.targets.config;
   const timeoutMs = options.timeoutMs ?? 120_000;
   const result = await run('make', [...makeArguments(top, family, toolchain, options), target], {

@@ -9,6 +9,12 @@ export interface Reasoned {
   readonly reason: string;
 }
 
+/** Relative to the tree. */
+export interface ShippedFile {
+  readonly file: string;
+  readonly madeFrom: string;
+}
+
 /** Kernels that are built in one way: what make is told, and where its results are. */
 export interface KernelFamily {
   readonly name: string;
@@ -38,6 +44,11 @@ export interface KernelFamily {
     /** Objects to remove when that header changes: make is told to look away from it. */
     readonly compileHeaderUsers: readonly string[];
   };
+  /**
+   * Files that a tree brings along though make could generate them, with what they are made from. Where the
+   * times of a tree were lost make would run the generator, which may not be installed.
+   */
+  readonly shipped: readonly ShippedFile[];
   /** Rules that make old sources fit today's compilers; `toolchain.compat: off` leaves them out. */
   readonly compatRules: readonly CompatRule[];
   /** Rules that keep the moment of the build out of its results; wanted with any compiler. */
@@ -132,6 +143,10 @@ const LINUX_2_4: KernelFamily = {
     compileHeader: 'include/linux/compile.h',
     compileHeaderUsers: ['init/version.o'],
   },
+  shipped: [
+    { file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' },
+    { file: 'drivers/char/qtronixmap.c', madeFrom: 'drivers/char/qtronixmap.map' },
+  ],
   compatRules: COMPAT_RULES_2_4,
   reproducibleRules: REPRODUCIBLE_RULES,
 };

@@ -80,9 +80,10 @@ function packageOf(compiler: string): string {
 }
 
 function findTool(name: string, packageName: string): string {
+  const { PATH: folders = '' } = baseEnvironment();
   const candidates = name.includes('/')
     ? [name]
-    : (baseEnvironment().PATH ?? '').split(delimiter).map((folder) => join(folder, name));
+    : folders.split(delimiter).map((folder) => join(folder, name));
   const found = candidates.find(isExecutable);
   if (found === undefined) {
     throw new KilnError('tool', `${name} is not installed`, { hint: `apt-get install ${packageName}` });

@@ -7,6 +7,7 @@ import {
   readSync,
   rmSync,
   statSync,
+  utimesSync,
 } from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
@@ -125,6 +126,20 @@ export function restoreExecutableBits(tree: string): string[] {
     }
   }
   return restored;
+}
+
+/** Makes each file newer than what it could be made from, so that make leaves it as it was shipped. */
+export function keepShippedFiles(
+  tree: string,
+  shipped: readonly { readonly file: string; readonly madeFrom: string }[],
+): void {
+  for (const { file, madeFrom } of shipped) {
+    const status = statSync(join(tree, file), { throwIfNoEntry: false });
+    const source = statSync(join(tree, madeFrom), { throwIfNoEntry: false });
+    if (status === undefined || source === undefined || status.mtimeMs > source.mtimeMs) continue;
+    const later = new Date(source.mtimeMs + 1000);
+    utimesSync(join(tree, file), later, later);
+  }
 }
 
 function namesIn(folder: string): string[] {

@@ -29,12 +29,27 @@ export const DECLARATION_RULES: readonly CompatRule[] = [
   {
     id: 'static-prototype-in-function',
     reason: 'a static prototype inside a function is an error: it moves before that function',
-    files: { under: ['drivers/net'], matches: (path) => path.endsWith('.c') },
+    files: { under: C_FOLDERS, matches: (path) => path.endsWith('.c') },
     rewrite: moveStaticPrototypes,
+  },
+  {
+    id: 'extern-then-static',
+    reason: 'a file declares extern what it defines as static further down: it declares it as static',
+    files: { under: C_FOLDERS, matches: (path) => path.endsWith('.c') },
+    rewrite: declareStatic,
+  },
+  {
+    id: 'parameter-array',
+    reason: 'an array parameter of an incomplete struct is an error: it becomes the pointer that it is',
+    files: { under: C_FOLDERS, matches: isCSource },
+    rewrite: (text) => text.replace(PARAMETER_ARRAY, 'struct $1 *$2'),
   },
 ];
 
-const EXTERN_ARRAY = /^extern\s+struct\s+(\w+)\s+\w+\s*\[[^\]\n]*\][^;\n]*;[^\n]*\n/gm;
+const PARAMETER_ARRAY =
+  /struct\s+(\w+)\s+(\w*)\s*\[\](?<=[(,]\s*(?:const\s+)?struct\s[^()]*)(?=\s*(?:,\s*[a-z]|\)))/g;
+
+const EXTERN_ARRAY = /(?<=^)extern\s+struct\s+(\w+)\s+\w+\s*\[[^\]\n]*\][^;\n]*;[^\n]*\n/gm;
 
 function moveArraysBehindStructs(text: string): string {
   let result = text;
@@ -54,16 +69,17 @@ function moveArraysBehindStructs(text: string): string {
   return result;
 }
 
-const INNER_PROTOTYPE = /^[ \t]+(static\s+(?!inline)[\w \t]+[ \t*]\w+\([^;{}()=]*\);)[ \t]*\n/gm;
+const INNER_PROTOTYPE =
+  /static\s(?<=^[ \t]+static\s)(?!\s*inline)[\w \t]+[ \t*]\w+\([^;{}()=]*\);(?=[ \t]*\n)/gm;
 
 function moveStaticPrototypes(text: string): string {
   let result = text;
-  for (const match of text.matchAll(INNER_PROTOTYPE)) {
-    const prototype = match[1];
-    const from = result.indexOf(match[0]);
+  for (const [prototype] of text.matchAll(INNER_PROTOTYPE)) {
+    const from = result.indexOf(prototype);
     const header = functionHeader(result, from);
-    if (prototype === undefined || header === undefined) continue;
-    result = `${result.slice(0, header)}${prototype}\n${result.slice(header, from)}${result.slice(from + match[0].length)}`;
+    if (header === undefined) continue;
+    const rest = result.slice(header, from).trimEnd() + result.slice(from + prototype.length);
+    result = `${result.slice(0, header)}${prototype}\n${rest}`;
   }
   return result;
 }
@@ -81,4 +97,27 @@ function functionHeader(text: string, at: number): number | undefined {
     start = previous;
   }
   return start;
+}
+
+const FORWARD = /extern\s(?<=^extern\s)\s*([\w \t*]+?\b(\w+)(?:\([^;{}]*\))?;)/gm;
+
+function declareStatic(text: string): string {
+  if (!text.includes('\nextern')) return text;
+  return text.replace(FORWARD, (whole: string, declaration: string, name: string, at: number) => {
+    const later = text.slice(at + whole.length);
+    const definition = new RegExp(`^static\\s[\\w \\t*]*\\b${name}\\s*[[=;(]`, 'm').exec(later);
+    const isDefined = definition !== null && !hasAlternative(later.slice(0, definition.index));
+    return isDefined ? `static ${declaration}` : whole;
+  });
+}
+
+/** True where what follows a piece of source is the other branch of a condition that the piece began in. */
+function hasAlternative(source: string): boolean {
+  let depth = 0;
+  for (const [, word] of source.matchAll(/^[ \t]*#[ \t]*(if|else|elif|endif)/gm)) {
+    if (word === 'if') depth++;
+    else if (word === 'endif') depth--;
+    else if (depth <= 0) return true;
+  }
+  return false;
 }

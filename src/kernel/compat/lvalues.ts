@@ -1,18 +1,29 @@
 import { C_FOLDERS, type CompatRule, isCSource } from './rule.ts';
 
 const POINTER_CAST = String.raw`\(\s*((?:(?:const|volatile|unsigned|signed|struct|union)\s+)*\w+(?:\s+\w+)?\s*\*+)\s*\)`;
-const OPERAND = String.raw`(\w+(?:(?:->|\.)\w+|\[\w+\])*)`;
-const CHANGES = String.raw`(\s*(?:\+\+|--|\+=|-=))`;
-const STATEMENT_START = String.raw`([;{}]\s*(?:/\*[^*]*\*/\s*)?)`;
+const NAME = String.raw`\w+(?:(?:->|\.)\w+|\[\w+\])*`;
+const OPERAND = String.raw`(${NAME}|\(${NAME}\))`;
+const STEP = String.raw`(\s*(?:\+\+|--|[+-]=))`;
+const CHANGE = String.raw`(\s*(?:[+-]=|=(?!=)))`;
+/** Not behind a star (that would be a store through the cast pointer), nor a call's argument list. */
+const NOT_THROUGH = String.raw`(?<![*\w]|\*\s)`;
 
 /** `((T *)p)++`, `((T *)p) += n`. */
-const CHANGED = new RegExp(String.raw`\(${POINTER_CAST}\s*${OPERAND}\s*\)${CHANGES}`, 'g');
-/** `((T *)p) = q;` as a statement; behind a star it would be a store through a pointer, which is fine. */
-const ASSIGNED = new RegExp(String.raw`${STATEMENT_START}\(${POINTER_CAST}\s*${OPERAND}\s*\)(\s*=[^=])`, 'g');
-/** `(T *)p += n;` and `(T *)p = q;` as statements. */
-const BARE = new RegExp(
-  String.raw`${STATEMENT_START}${POINTER_CAST}\s*${OPERAND}(\s*(?:\+=|-=|=(?!=)))`,
-  'g',
+const STEPPED = new RegExp(String.raw`(?<!\w)\(${POINTER_CAST}\s*${OPERAND}\s*\)${STEP}`, 'g');
+/** `((T *)p) = q`. */
+const WRAPPED = new RegExp(String.raw`${NOT_THROUGH}\(${POINTER_CAST}\s*${OPERAND}\s*\)(\s*=(?!=))`, 'g');
+/** `(T *)p = q`, `(T *)p += n`. */
+const BARE = new RegExp(String.raw`${NOT_THROUGH}${POINTER_CAST}\s*${OPERAND}${CHANGE}`, 'g');
+/** `++(T *)p`. */
+const PREFIXED = new RegExp(String.raw`(\+\+|--)${POINTER_CAST}\s*(\w+)(?=\s*[;,)])`, 'g');
+
+/** What every one of these holds; a quick look before the others. */
+const CANDIDATE = new RegExp(String.raw`\*\s*\)\s*${OPERAND}\s*\)?\s*(?:\+\+|--|[+-]?=(?!=))|(?:\+\+|--)\(`);
+
+/** A macro that is a cast member, of a name that ATM drivers assign through: `((struct x *)(dev)->dev_data)`. */
+const DATA_MACRO = new RegExp(
+  String.raw`^(#define\s+\w+\(\w+\)\s+)\(${POINTER_CAST}\s*(\(\w+\)->(?:dev|phy)_data)\)`,
+  'gm',
 );
 
 export const LVALUE_RULES: readonly CompatRule[] = [
@@ -21,13 +32,20 @@ export const LVALUE_RULES: readonly CompatRule[] = [
     reason:
       'a cast is no lvalue any more: the pointer is changed through a pointer to it of the type that was meant',
     files: { under: C_FOLDERS, matches: isCSource },
-    rewrite(text) {
-      if (!text.includes('*')) return text;
+    rewrite: (text) => {
+      if (!CANDIDATE.test(text)) return text;
       return text
-        .replace(CHANGED, '(*($1*)&$2)$3')
-        .replace(ASSIGNED, '$1(*($2*)&$3)$4')
-        .replace(BARE, '$1(*($2*)&$3)$4');
+        .replace(STEPPED, '(*($1*)&$2)$3')
+        .replace(WRAPPED, '(*($1*)&$2)$3')
+        .replace(BARE, '(*($1*)&$2)$3')
+        .replace(PREFIXED, '$1(*($2*)&$3)');
     },
+  },
+  {
+    id: 'cast-lvalue-macro',
+    reason: 'a macro that casts a member is assigned through: it becomes an lvalue',
+    files: { under: ['drivers/atm'], matches: isCSource },
+    rewrite: (text) => text.replace(DATA_MACRO, '$1(*($2*)&$3)'),
   },
   {
     id: 'comma-lvalue',

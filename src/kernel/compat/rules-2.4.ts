@@ -1,6 +1,7 @@
 import { DECLARATION_RULES } from './declarations.ts';
 import { EXPORT_RULES } from './exports.ts';
 import { FASTCALL_RULES } from './fastcall.ts';
+import { FUNCTION_NAME_RULES } from './function-name.ts';
 import { INLINE_ASM_RULES } from './inline-asm.ts';
 import { LVALUE_RULES } from './lvalues.ts';
 import { BUILD_RULES } from './makefiles.ts';
@@ -11,6 +12,7 @@ export const COMPAT_RULES_2_4: readonly CompatRule[] = [
   ...BUILD_RULES,
   ...DECLARATION_RULES,
   ...LVALUE_RULES,
+  ...FUNCTION_NAME_RULES,
   ...FASTCALL_RULES,
   ...INLINE_ASM_RULES,
   ...EXPORT_RULES,

@@ -1,0 +1,22 @@
+/** The kernel room: what a tree is, which tools there are, how one becomes the other's kernel. */
+export {
+  type CompiledKernel,
+  type CompileOptions,
+  type CompileProgress,
+  type ConfigureOptions,
+  compile,
+  configureTree,
+  type MakeOptions,
+} from './build.ts';
+export { applyCompat, type CompatReport } from './compat/apply.ts';
+export type { CompatRule } from './compat/rule.ts';
+export { FAMILIES, familyFor, type KernelFamily, type Reasoned } from './family.ts';
+export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
+export {
+  type KernelVersion,
+  kernelRelease,
+  RELEASE_LIMIT,
+  readKernelVersion,
+  restoreExecutableBits,
+  setExtraversion,
+} from './tree.ts';
