@@ -1,0 +1,112 @@
+import { availableParallelism } from 'node:os';
+import { join, resolve } from 'node:path';
+import { parse } from 'yaml';
+import { CHECKOUT } from '../pipeline/recipes.ts';
+import { KilnError } from '../platform/errors.ts';
+import { readTextIfAny } from '../platform/files.ts';
+import { type Home, homeAt } from '../platform/home.ts';
+
+/** Where a setting came from; the first of these that names it wins. */
+export type Origin = 'flag' | 'environment' | 'kiln.yaml' | 'default';
+
+export interface Setting {
+  readonly name: string;
+  readonly value: string;
+  readonly origin: Origin;
+}
+
+interface Known {
+  readonly name: string;
+  readonly variable: string;
+  readonly describe: string;
+  readonly fallback: () => string;
+}
+
+/** Every setting that can be made in a flag, the environment or kiln.yaml. */
+const KNOWN: readonly Known[] = [
+  {
+    name: 'jobs',
+    variable: 'KILN_JOBS',
+    describe: 'variants that are built at once',
+    fallback: () => String(availableParallelism()),
+  },
+  {
+    name: 'mirror',
+    variable: 'KILN_MIRROR',
+    describe: 'directories searched for sources before the network, separated by ":"',
+    fallback: () => '',
+  },
+  {
+    name: 'progress',
+    variable: 'KILN_PROGRESS',
+    describe: 'auto, tty, plain, json or none',
+    fallback: () => 'auto',
+  },
+];
+
+export type Flags = Readonly<Record<string, string | undefined>>;
+
+/** The home: `--home`, else $KILN_HOME, else `artifacts/` in the checkout. */
+export function homeFrom(flag: string | undefined): { home: Home; origin: Origin } {
+  if (flag !== undefined) return { home: homeAt(resolve(flag)), origin: 'flag' };
+  const variable = process.env.KILN_HOME;
+  if (variable !== undefined && variable !== '')
+    return { home: homeAt(resolve(variable)), origin: 'environment' };
+  return { home: homeAt(join(CHECKOUT, 'artifacts')), origin: 'default' };
+}
+
+/** Settles every setting: flag, environment, `kiln.yaml` in the home, default. */
+export async function readSettings(home: Home, flags: Flags): Promise<Setting[]> {
+  const file = join(home.root, 'kiln.yaml');
+  const written = readFileSettings(await readTextIfAny(file), file);
+  return KNOWN.map(({ name, variable, fallback }): Setting => {
+    const flag = flags[name];
+    if (flag !== undefined) return { name, value: flag, origin: 'flag' };
+    const fromEnvironment = process.env[variable];
+    if (fromEnvironment !== undefined && fromEnvironment !== '') {
+      return { name, value: fromEnvironment, origin: 'environment' };
+    }
+    const fromFile = written.get(name);
+    if (fromFile !== undefined) return { name, value: fromFile, origin: 'kiln.yaml' };
+    return { name, value: fallback(), origin: 'default' };
+  });
+}
+
+function readFileSettings(text: string | undefined, file: string): Map<string, string> {
+  if (text === undefined) return new Map();
+  let raw: unknown;
+  try {
+    raw = parse(text);
+  } catch (error) {
+    throw new KilnError('invalid', `not valid YAML: ${(error as Error).message.split('\n')[0]}`, {
+      place: { file },
+      hint: 'write it as `jobs: 2`, a setting a line',
+    });
+  }
+  const settings = new Map<string, string>();
+  for (const [name, value] of Object.entries((raw ?? {}) as Record<string, unknown>)) {
+    if (!KNOWN.some((known) => known.name === name)) {
+      throw new KilnError('invalid', `there is no setting ${name}`, {
+        place: { file },
+        hint: `settings are ${KNOWN.map((known) => known.name).join(', ')}`,
+      });
+    }
+    settings.set(name, Array.isArray(value) ? value.join(':') : String(value));
+  }
+  return settings;
+}
+
+/** The value of one setting. */
+export function settingOf(settings: readonly Setting[], name: string): string {
+  return settings.find((setting) => setting.name === name)?.value ?? '';
+}
+
+/** A positive whole number from a setting. @throws KilnError `usage` naming where it was set */
+export function numberOf(settings: readonly Setting[], name: string): number {
+  const setting = settings.find((one) => one.name === name);
+  const value = Number(setting?.value);
+  if (Number.isInteger(value) && value > 0 && value <= 1024) return value;
+  throw new KilnError('usage', `${name} is ${JSON.stringify(setting?.value)} (${setting?.origin})`, {
+    hint: 'expected a whole number from 1 to 1024',
+  });
+}

@@ -1,0 +1,107 @@
+import { constants } from 'node:fs';
+import { copyFile, mkdir, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { type Manifest, packReproducibly, recordFiles, type SourceRecord } from '../bundle/index.ts';
+import { bootConfigs, type Initrd } from '../initrd/index.ts';
+import type { Toolchain } from '../kernel/index.ts';
+import type { Variant } from '../recipe/variants.ts';
+import type { FetchedSource } from '../sources/index.ts';
+import { commandLine, expectations, networkCard } from './boot-options.ts';
+import type { Compiled } from './compile.ts';
+import type { Configured } from './configure.ts';
+import type { VariantKeys } from './plan.ts';
+import type { TreeRecord } from './tree.ts';
+
+export interface AssembleRequest {
+  readonly staged: string;
+  readonly variant: Variant;
+  readonly keys: VariantKeys;
+  readonly sources: readonly FetchedSource[];
+  readonly tree: TreeRecord;
+  readonly configured: Configured;
+  readonly compiled: Compiled;
+  readonly initrd: Initrd;
+  readonly toolchain: Toolchain;
+  readonly epoch: number;
+}
+
+/** Puts a bundle's files into a directory and says in a manifest what they are; gates have not run yet. */
+export async function assemble(request: AssembleRequest): Promise<Manifest> {
+  const { staged, variant, keys, compiled, initrd, configured, epoch } = request;
+  await mkdir(staged, { recursive: true });
+  const copy = (from: string, name: string) => copyFile(from, join(staged, name), constants.COPYFILE_FICLONE);
+  await copy(compiled.image, 'vmlinuz');
+  await copy(compiled.systemMap, 'System.map');
+  await copy(initrd.image, 'initrd.gz');
+  await writeFile(join(staged, 'config'), configured.dotConfig, 'latin1');
+  if (compiled.modulesRoot !== undefined) {
+    await packReproducibly(compiled.modulesRoot, join(staged, 'modules.tar.gz'), epoch);
+  }
+  const cmdline = commandLine(variant, initrd.sizeKiB);
+  const configs = bootConfigs({
+    id: keys.id,
+    files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
+    cmdline,
+    label: variant.fullName,
+  });
+  const { images } = variant.recipe;
+  if (images.includes('pxe')) await writeFile(join(staged, 'pxelinux.cfg'), configs['pxelinux.cfg']);
+  if (images.includes('ipxe')) await writeFile(join(staged, 'boot.ipxe'), configs['boot.ipxe']);
+  return describe(request, cmdline);
+}
+
+async function describe(request: AssembleRequest, cmdline: string): Promise<Manifest> {
+  const { staged, variant, keys, sources, tree, configured, initrd, toolchain, epoch } = request;
+  const { recipe } = variant;
+  const files = await recordFiles(staged);
+  const [kernel, ...patches] = sources.map(sourceRecord);
+  if (kernel === undefined) throw new Error('a bundle needs a kernel source');
+  return {
+    format: 'kiln-bundle/1',
+    id: keys.id,
+    recipe: recipe.name,
+    variant: variant.name,
+    release: keys.release,
+    arch: recipe.kernel.arch,
+    channel: variant.channel,
+    key: keys.bundle,
+    sources: {
+      kernel,
+      patches: patches.map((patch, index) => {
+        const {
+          strip = 0,
+          files: touched = 0,
+          hunks = 0,
+          offsets = 0,
+          fuzzed = 0,
+        } = tree.patches[index] ?? {};
+        return { ...patch, strip, files: touched, hunks, offsets, fuzzed };
+      }),
+    },
+    config: {
+      base: recipe.config.base,
+      fragments: variant.fragments.map(({ name }) => name),
+      requested: configured.audit.requested.length,
+      accepted: recipe.config.accept,
+    },
+    toolchain: {
+      compiler: toolchain.compilerVersion,
+      binutils: toolchain.binutilsVersion,
+      make: toolchain.makeVersion,
+      fingerprint: toolchain.fingerprint,
+      compat:
+        tree.compat === 'off'
+          ? 'off'
+          : tree.compat.map(({ rule, files: touched }) => ({ rule, files: touched.length })),
+    },
+    initrd: { kit: variant.initrd.kit, sizeKiB: initrd.sizeKiB, inodes: initrd.inodes },
+    boot: { cmdline, nic: networkCard(variant), expect: expectations(variant, keys, files['initrd.gz']) },
+    gates: {},
+    sourceDateEpoch: epoch,
+    files,
+  };
+}
+
+function sourceRecord({ name, fileName, size, sha256, substituted }: FetchedSource): SourceRecord {
+  return { name, file: fileName, size, sha256, ...(substituted ? { substituted: true as const } : {}) };
+}

@@ -1,0 +1,48 @@
+import type { FileRecord } from '../bundle/index.ts';
+import type { Variant } from '../recipe/variants.ts';
+import type { VariantKeys } from './plan.ts';
+
+const DEFAULT_COMMAND_LINE = 'console=tty0 console=ttyS0,115200 root=/dev/ram0 rw ip=dhcp';
+const DEFAULT_NIC = 'rtl8139';
+
+/** Linux 2.4 makes RAM disks of this many KiB unless the command line says otherwise (CONFIG_BLK_DEV_RAM_SIZE). */
+const DEFAULT_RAMDISK_KIB = 4096;
+
+/** The kernel's command line: the recipe's, and the RAM disk's size where the default would be too small. */
+export function commandLine(variant: Variant, initrdKiB: number): string {
+  const given = variant.boot.cmdline ?? DEFAULT_COMMAND_LINE;
+  if (initrdKiB <= DEFAULT_RAMDISK_KIB || /(^| )ramdisk_size=/.test(given)) return given;
+  return `${given} ramdisk_size=${initrdKiB}`;
+}
+
+/** QEMU's model of the network card that the variant is for. */
+export function networkCard(variant: Variant): string {
+  return variant.boot.nic ?? DEFAULT_NIC;
+}
+
+/**
+ * What the recipe says the console must show (nothing: the line of Kiln's init), with {release}, {id},
+ * {initrd.size} and {initrd.sha256} filled in; text between slashes is the source of a regular expression,
+ * and what is filled in there is taken literally.
+ */
+export function expectations(variant: Variant, keys: VariantKeys, initrd: FileRecord | undefined): string[] {
+  const values: Readonly<Record<string, string>> = {
+    release: keys.release,
+    id: keys.id,
+    'initrd.size': String(initrd?.size ?? 0),
+    'initrd.sha256': initrd?.sha256 ?? '',
+  };
+  return (variant.boot.expect ?? []).map((text) => {
+    const isPattern = patternOf(text) !== undefined;
+    return text.replace(/\{([a-z0-9.]+)\}/g, (whole, name: string) => {
+      const value = values[name];
+      if (value === undefined) return whole;
+      return isPattern ? value.replace(/[.*+?^${}()|[\]\\]/g, '\\$&') : value;
+    });
+  });
+}
+
+/** The regular expression's source when a text stands between slashes. */
+export function patternOf(text: string): string | undefined {
+  return /^\/(.+)\/$/.exec(text)?.[1];
+}

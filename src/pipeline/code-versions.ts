@@ -1,0 +1,53 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { sha256 } from '../platform/digest.ts';
+import { CHECKOUT } from './recipes.ts';
+
+/**
+ * Which sources decide what a step makes: the step's key covers their text, so that a Kiln that works
+ * differently never takes an older one's outputs for its own. Paths below src/.
+ */
+const CODE_OF = {
+  tree: [
+    'sources/unpack.ts',
+    'sources/members.ts',
+    'patches',
+    'kernel/compat',
+    'kernel/tree.ts',
+    'pipeline/tree.ts',
+  ],
+  config: ['kconfig', 'kernel/family.ts', 'pipeline/configure.ts'],
+  compile: ['kernel/family.ts', 'kernel/build.ts', 'kernel/compile-header.ts', 'pipeline/compile.ts'],
+  initrd: ['initrd'],
+  bundle: ['bundle/archive.ts', 'bundle/manifest.ts', 'pipeline/assemble.ts', 'pipeline/boot-options.ts'],
+} as const;
+
+export type CodeVersions = Readonly<Record<keyof typeof CODE_OF, string>>;
+
+let known: CodeVersions | undefined;
+
+/** Digests of the code behind each step; read once. */
+export function codeVersions(): CodeVersions {
+  known ??= Object.fromEntries(
+    Object.entries(CODE_OF).map(([step, paths]) => [step, digestFiles(paths)]),
+  ) as CodeVersions;
+  return known;
+}
+
+function digestFiles(paths: readonly string[]): string {
+  const root = join(CHECKOUT, 'src');
+  const files = paths.flatMap((path) => listFiles(root, path)).sort();
+  return sha256(files.map((file) => `${file} ${sha256(readFileSync(join(root, file)))}\n`).join('')).slice(
+    0,
+    12,
+  );
+}
+
+function listFiles(root: string, path: string): string[] {
+  if (/\.[a-z]+$/i.test(path)) return [path];
+  return readdirSync(join(root, path), { withFileTypes: true }).flatMap((entry) => {
+    const below = `${path}/${entry.name}`;
+    if (entry.isDirectory()) return listFiles(root, below);
+    return entry.isFile() ? [below] : [];
+  });
+}

@@ -1,0 +1,131 @@
+import { readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  type AuditEntry,
+  type AuditReport,
+  auditConfig,
+  describeEntry,
+  type Fragment,
+  mergeFragments,
+  parseFragment,
+  refuseConflicts,
+} from '../kconfig/index.ts';
+import { configureTree, type KernelFamily, type Toolchain } from '../kernel/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { removeTree } from '../platform/files.ts';
+import type { Variant } from '../recipe/variants.ts';
+import type { StepCache } from './cache.ts';
+import type { TextInput } from './plan.ts';
+import type { LoadedRecipe } from './recipes.ts';
+import type { Reporter } from './report.ts';
+
+/** A final configuration and how it answers what was asked for. */
+export interface Configured {
+  readonly dotConfig: string;
+  readonly audit: AuditReport;
+}
+
+export interface ConfigureRequest {
+  readonly cache: StepCache;
+  readonly key: string;
+  readonly tree: string;
+  readonly family: KernelFamily;
+  readonly toolchain: Toolchain;
+  readonly recipe: LoadedRecipe;
+  readonly variant: Variant;
+  readonly base: TextInput | undefined;
+  readonly fragments: readonly TextInput[];
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+}
+
+/**
+ * Makes the final `.config` in a work tree: base and fragments merged, resolved by the family's own
+ * `make oldconfig`, then held against what was asked for.
+ * @throws KilnError `failed` that lists every request that did not come true and is not accepted
+ */
+export async function configure(request: ConfigureRequest): Promise<Configured> {
+  const { cache, key, tree, family, toolchain, recipe, variant, reporter, signal } = request;
+  const fragments = [
+    ...request.fragments.map(({ file, text }) => parseFragment(text, file)),
+    inlineFragment(recipe, variant),
+  ];
+  const base =
+    request.base?.text ??
+    (await readFile(join(tree, `arch/${recipe.recipe.kernel.arch}/defconfig`), 'latin1'));
+  const merged = mergeFragments(base, fragments);
+  refuseConflicts(merged.conflicts);
+  const target = join(tree, family.paths.config);
+  await writeFile(target, merged.config, 'latin1');
+  await configureTree(tree, family, toolchain, { signal, log: reporter.log });
+  const dotConfig = await readFile(target, 'latin1');
+  const audit = auditConfig(merged.requested, dotConfig);
+  for (const entry of audit.requested.filter((one) => one.status !== 'ok'))
+    reporter.write(describeEntry(entry));
+  refuseUnfulfilled(audit, recipe);
+  await keep(cache, key, { dotConfig, audit });
+  return { dotConfig, audit };
+}
+
+/** The configuration of a key if the cache has it. */
+export async function cachedConfig(cache: StepCache, key: string): Promise<Configured | undefined> {
+  const directory = await cache.find('config', key);
+  if (directory === undefined) return undefined;
+  return {
+    dotConfig: await readFile(join(directory, 'config'), 'latin1'),
+    audit: JSON.parse(await readFile(join(directory, 'audit.json'), 'utf8')) as AuditReport,
+  };
+}
+
+async function keep(cache: StepCache, key: string, configured: Configured): Promise<void> {
+  const staged = await cache.stage('config', key);
+  try {
+    await writeFile(join(staged, 'config'), configured.dotConfig, 'latin1');
+    await writeFile(join(staged, 'audit.json'), JSON.stringify(configured.audit));
+    await cache.commit('config', key, staged);
+  } catch (error) {
+    await removeTree(staged);
+    throw error;
+  }
+}
+
+/** The recipe's own options as a fragment; they stand last, and say what they mean by being there. */
+function inlineFragment(recipe: LoadedRecipe, variant: Variant): Fragment {
+  return {
+    file: recipe.file,
+    options: variant.options.map(({ symbol, value, path }) => ({
+      symbol,
+      want: asConfigValue(value),
+      fragment: recipe.file,
+      line: recipe.placeOf(path).line ?? 1,
+      override: true,
+      comments: [],
+    })),
+  };
+}
+
+/** y, m, n and numbers stand as they are in a .config; other strings in quotes. YAML reads a bare y as text, true as a boolean. */
+function asConfigValue(value: string | number | boolean): string {
+  if (typeof value === 'boolean') return value ? 'y' : 'n';
+  if (typeof value === 'number') return String(value);
+  return /^([ymn]|-?\d+|0x[0-9a-fA-F]+|".*")$/.test(value) ? value : JSON.stringify(value);
+}
+
+function refuseUnfulfilled(audit: AuditReport, recipe: LoadedRecipe): void {
+  const accepted = new Set(recipe.recipe.config.accept);
+  const failed = audit.requested.filter(
+    (entry: AuditEntry) =>
+      entry.status !== 'ok' && entry.status !== 'overridden' && !accepted.has(entry.symbol),
+  );
+  const [first, ...others] = failed;
+  if (first === undefined) return;
+  throw new KilnError(
+    'failed',
+    `${failed.length} of ${audit.requested.length} requested options did not come true: ${first.symbol} asked ${first.want}, got ${first.got ?? 'nothing'}`,
+    {
+      place: { file: first.fragment, line: first.line },
+      lines: [first, ...others].map(describeEntry),
+      hint: 'set what the option depends on in a fragment, or list the symbol under config.accept in the recipe',
+    },
+  );
+}

@@ -1,0 +1,161 @@
+import { mkdir, symlink, writeFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { type BootVerdict, bootBundle, type ExpectedLine, initIsUp } from '../boot/index.ts';
+import {
+  assertBundle,
+  bundleDirectory,
+  type GateRecord,
+  type Manifest,
+  type StoredBundle,
+  writeRecords,
+} from '../bundle/index.ts';
+import { bootConfigs } from '../initrd/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { exists, readTextIfAny, removeTree, writeFileAtomic } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import { linkTarget, placeBundle, servedDirectory } from '../publish/index.ts';
+import { patternOf } from './boot-options.ts';
+import { workDirectory } from './cache.ts';
+
+export interface GateOptions {
+  readonly home: Home;
+  readonly consoleLog: string;
+  readonly timeoutSeconds: number | undefined;
+  readonly memoryMiB: number | undefined;
+  readonly onLine: (line: string) => void;
+  readonly signal: AbortSignal;
+}
+
+/** TCG boots 2.4 in about 8 s through PXE on an idle machine; a busy one must not fail for that. */
+const DEFAULT_TIMEOUT_SECONDS = 180;
+
+/**
+ * The boot gate: a node in QEMU loads the bundle by PXE from a staging TFTP root in which the channel has
+ * its future path already, so that what is proven is what nodes will ask for.
+ * @param bundle files and manifest, stored or about to be
+ * @param nic another network card than the bundle's
+ */
+export async function bootInStaging(
+  bundle: StoredBundle,
+  options: GateOptions,
+  nic: string = bundle.manifest.boot.nic,
+): Promise<BootVerdict> {
+  const { manifest } = bundle;
+  const root = await workDirectory(options.home, `boot-${manifest.recipe}-${manifest.variant}`);
+  try {
+    await placeBundle(root, bundle);
+    await addScript(root, manifest);
+    const link = join(root, manifest.channel);
+    await mkdir(dirname(link), { recursive: true });
+    await symlink(linkTarget(manifest.channel, manifest.id), link);
+    return await bootBundle({
+      tftpRoot: root,
+      bootFile: `${manifest.channel}/boot.ipxe`,
+      nic,
+      expect: expectedLines(manifest),
+      timeoutMs: 1000 * (options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS),
+      ...(options.memoryMiB === undefined ? {} : { memoryMiB: options.memoryMiB }),
+      consoleLog: options.consoleLog,
+      onLine: options.onLine,
+      signal: options.signal,
+    });
+  } finally {
+    await removeTree(root);
+  }
+}
+
+/** QEMU's ROMs are iPXE: a bundle without an iPXE script gets one in the staging root alone. */
+async function addScript(root: string, manifest: Manifest): Promise<void> {
+  const script = join(servedDirectory(root, manifest.id), 'boot.ipxe');
+  if (await exists(script)) return;
+  const configs = bootConfigs({
+    id: manifest.id,
+    files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
+    cmdline: manifest.boot.cmdline,
+    label: `${manifest.recipe}:${manifest.variant}`,
+  });
+  await writeFile(script, configs['boot.ipxe']);
+}
+
+function expectedLines(manifest: Manifest): ExpectedLine[] {
+  if (manifest.boot.expect.length === 0) return [initIsUp(manifest.release)];
+  return manifest.boot.expect.map((text) => {
+    const pattern = patternOf(text);
+    return pattern === undefined ? text : new RegExp(pattern);
+  });
+}
+
+/**
+ * The verdict as the manifest keeps it.
+ * @throws KilnError `failed` with the console's tail when the gate did not pass
+ */
+export function judge(verdict: BootVerdict, manifest: Manifest, consoleLog: string): GateRecord {
+  if (verdict.status === 'skipped') return { status: 'skipped', reason: verdict.reason };
+  if (verdict.status === 'passed') {
+    const by = verdict.loader === 'kernel' ? '-kernel' : 'PXE';
+    return { status: 'passed', detail: `${manifest.boot.nic} by ${by} (${verdict.accelerator})` };
+  }
+  throw new KilnError('failed', `boot gate: ${verdict.sentence}`, {
+    lines: verdict.tail.slice(-20),
+    log: consoleLog,
+    hint: `kiln boot boots a stored bundle by hand; the channel was not flipped`,
+  });
+}
+
+/** Runs the gates that the recipe asks for on a staged bundle, and gives the manifest with their records. */
+export async function passGates(
+  staged: string,
+  manifest: Manifest,
+  gates: readonly string[],
+  boot: () => Promise<GateRecord>,
+): Promise<Manifest> {
+  let gated: Manifest = manifest;
+  const record = (name: string, outcome: GateRecord) => {
+    gated = { ...gated, gates: { ...gated.gates, [name]: outcome } };
+  };
+  // A request that did not come true has stopped the build before this.
+  if (gates.includes('audit')) {
+    record('audit', { status: 'passed', detail: `${manifest.config.requested} options asked for` });
+  }
+  if (gates.includes('verify')) {
+    await writeRecords(staged, manifest);
+    await assertBundle(staged, manifest);
+    record('verify', { status: 'passed', detail: `${Object.keys(manifest.files).length} files` });
+  }
+  if (gates.includes('boot')) record('boot', await boot());
+  return gated;
+}
+
+/** @throws KilnError `failed` when a gate was skipped and `--require-gates` says that none may be */
+export function requireGates(gates: Manifest['gates']): void {
+  for (const [name, record] of Object.entries(gates)) {
+    if (record.status !== 'skipped') continue;
+    throw new KilnError('failed', `the ${name} gate was skipped: ${record.reason}`, {
+      hint: 'add --install-tools, or leave --require-gates out',
+    });
+  }
+}
+
+/** A bundle's gates as they stand: those in its manifest, and those that ran later beside it. */
+export async function gatesOf(home: Home, manifest: Manifest): Promise<Manifest['gates']> {
+  const text = await readTextIfAny(laterGates(home, manifest));
+  return text === undefined
+    ? manifest.gates
+    : { ...manifest.gates, ...(JSON.parse(text) as Manifest['gates']) };
+}
+
+/** Notes a gate that was skipped when the bundle was made and has passed since. */
+export async function noteLaterGate(
+  home: Home,
+  manifest: Manifest,
+  name: string,
+  record: GateRecord,
+): Promise<void> {
+  const gates = { ...(await gatesOf(home, manifest)), [name]: record };
+  await writeFileAtomic(laterGates(home, manifest), `${JSON.stringify(gates, null, 2)}\n`);
+}
+
+/** Beside the bundle: what is in it is never written to again. */
+function laterGates(home: Home, { recipe, variant, id }: Manifest): string {
+  return `${bundleDirectory(home, recipe, variant, id)}.gates.json`;
+}

@@ -1,0 +1,201 @@
+import { digestOf, sha256 } from '../platform/digest.ts';
+import type { Variant } from '../recipe/variants.ts';
+
+/** A source as the plan sees it: what it is, or that this is not known before it was fetched once. */
+export interface SourceInput {
+  readonly name: string;
+  readonly file: string;
+  readonly sha256: string | undefined;
+  readonly substituted: boolean;
+}
+
+/** A text that enters the configuration. */
+export interface TextInput {
+  readonly name: string;
+  readonly file: string;
+  readonly text: string;
+}
+
+/** Everything that can change a variant's bundle. */
+export interface VariantInputs {
+  readonly variant: Variant;
+  readonly kernel: SourceInput;
+  readonly patches: readonly SourceInput[];
+  /** undefined: the architecture's own defconfig, which is part of the tree. */
+  readonly base: TextInput | undefined;
+  readonly fragments: readonly TextInput[];
+  readonly toolchain: { readonly fingerprint: string; readonly description: string };
+  readonly epoch: number;
+  /** Versions of the code that makes each thing: another version may make other bytes. */
+  readonly code: {
+    readonly tree: string;
+    readonly config: string;
+    readonly compile: string;
+    readonly initrd: string;
+    readonly bundle: string;
+  };
+}
+
+/** Names of the step outputs, each a digest of everything that can change it. */
+export interface VariantKeys {
+  readonly tree: string;
+  readonly config: string;
+  readonly compile: string;
+  readonly bundle: string;
+  /** `<version><extraversion>-<short key>` */
+  readonly id: string;
+  /** What `uname -r` will say. */
+  readonly release: string;
+}
+
+const SHORT_KEY_DIGITS = 10;
+
+/** The keys of a variant, or undefined while a source has never been fetched. Pure. */
+export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
+  const { variant, code, epoch } = inputs;
+  const { recipe } = variant;
+  const sources = [inputs.kernel, ...inputs.patches];
+  if (sources.some((source) => source.sha256 === undefined)) return undefined;
+
+  const tree = digestOf({
+    code: code.tree,
+    version: recipe.kernel.version,
+    kernel: inputs.kernel.sha256,
+    patches: inputs.patches.map(({ sha256: digest }, index) => {
+      const patch = recipe.patches[index];
+      return { digest, strip: patch?.strip, fuzz: patch?.fuzz };
+    }),
+    compat: recipe.toolchain.compat,
+  });
+  const config = digestOf({
+    code: code.config,
+    tree,
+    arch: recipe.kernel.arch,
+    base: inputs.base?.text,
+    fragments: inputs.fragments.map(({ file, text }) => ({ file, text })),
+    options: variant.options.map(({ symbol, value }) => ({ symbol, value })),
+    accept: recipe.config.accept,
+    // scripts/Configure runs the tree's own code with the build's tools.
+    toolchain: inputs.toolchain.fingerprint,
+  });
+  const bundle = digestOf({
+    code,
+    recipe: recipe.name,
+    variant: variant.name,
+    config,
+    extraversion: recipe.extraversion,
+    release: recipe.release,
+    initrd: variant.initrd,
+    images: recipe.images,
+    boot: variant.boot,
+    gates: recipe.gates,
+    channel: variant.channel,
+    substituted: sources.filter((source) => source.substituted).map((source) => source.name),
+    epoch,
+  });
+  const version = `${recipe.kernel.version}${recipe.extraversion}`;
+  const id = `${version}-${bundle.slice(0, SHORT_KEY_DIGITS)}`;
+  const release = recipe.release === 'pinned' ? version : id;
+  const compile = digestOf({ code: code.compile, config, release, epoch });
+  return { tree, config, compile, bundle, id, release };
+}
+
+/** The inputs as names and short values, for saying in words what changed between two builds. */
+export function describeInputs(inputs: VariantInputs): Record<string, string> {
+  const { variant } = inputs;
+  const short = (text: string) => sha256(text).slice(0, 12);
+  const source = (input: SourceInput) =>
+    `${input.file} sha256:${input.sha256?.slice(0, 12) ?? 'not fetched yet'}${input.substituted ? ' (substituted)' : ''}`;
+  return {
+    kernel: source(inputs.kernel),
+    ...Object.fromEntries(inputs.patches.map((patch) => [`patch ${patch.name}`, source(patch)])),
+    'order of patches': inputs.patches.map((patch) => patch.name).join(', '),
+    'base config': inputs.base === undefined ? 'arch' : `${inputs.base.name} ${short(inputs.base.text)}`,
+    ...Object.fromEntries(inputs.fragments.map(({ name, text }) => [`fragment ${name}`, short(text)])),
+    'order of fragments': inputs.fragments.map(({ name }) => name).join(', '),
+    ...Object.fromEntries(variant.options.map(({ symbol, value }) => [symbol, String(value)])),
+    extraversion: variant.recipe.extraversion,
+    toolchain: `${inputs.toolchain.description} ${inputs.toolchain.fingerprint.slice(0, 12)}`,
+    'compat rules': variant.recipe.toolchain.compat,
+    initrd: `${variant.initrd.kit}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
+    boot: short(JSON.stringify(variant.boot)),
+    channel: variant.channel,
+    SOURCE_DATE_EPOCH: String(inputs.epoch),
+    ...Object.fromEntries(
+      Object.entries(inputs.code).map(([room, version]) => [`Kiln's ${room} code`, version]),
+    ),
+  };
+}
+
+/** What differs between two descriptions, in words: `fragment netboot: 1a2b -> 3c4d`. */
+export function describeChanges(
+  before: Readonly<Record<string, string>>,
+  after: Readonly<Record<string, string>>,
+): string[] {
+  const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
+  return names
+    .filter((name) => before[name] !== after[name])
+    .map((name) => {
+      if (before[name] === undefined) return `${name} is new: ${after[name]}`;
+      if (after[name] === undefined) return `${name} is gone`;
+      return `${name}: ${before[name]} -> ${after[name]}`;
+    });
+}
+
+/** A step of one variant's plan. */
+export interface PlannedStep {
+  readonly step: 'fetch' | 'tree' | 'config' | 'compile' | 'bundle';
+  readonly key: string | null;
+  readonly status: 'hit' | 'miss';
+  /** Why it has to run; empty for a hit. */
+  readonly why: string;
+}
+
+/** What is there already. */
+export interface Present {
+  readonly sources: Readonly<Record<string, boolean>>;
+  readonly tree: boolean;
+  readonly config: boolean;
+  readonly compile: boolean;
+  readonly bundle: boolean;
+}
+
+/**
+ * The steps of a variant, each hit or miss and why. A finished bundle makes all before it hits: nothing
+ * that it was made of is needed again.
+ * @param changes what changed since the last build of the variant, from `describeChanges`; undefined when it
+ *   was never built
+ */
+export function planSteps(
+  keys: VariantKeys | undefined,
+  present: Present,
+  changes: readonly string[] | undefined,
+): PlannedStep[] {
+  const missing = Object.keys(present.sources).filter((name) => present.sources[name] !== true);
+  const cause =
+    changes === undefined ? 'never built' : changes.length > 0 ? changes.join('; ') : 'its output is gone';
+  const order = ['tree', 'config', 'compile', 'bundle'] as const;
+  // Everything before the last output that is there is not needed.
+  const lastHit = order.findLastIndex((step) => present[step]);
+  const steps: PlannedStep[] = [
+    lastHit >= 0 || missing.length === 0
+      ? { step: 'fetch', key: null, status: 'hit', why: '' }
+      : { step: 'fetch', key: null, status: 'miss', why: `not in the store: ${missing.join(', ')}` },
+  ];
+  order.forEach((step, index) => {
+    const hit = index <= lastHit;
+    steps.push({
+      step,
+      key: keys?.[step] ?? null,
+      status: hit ? 'hit' : 'miss',
+      why: hit
+        ? ''
+        : index === lastHit + 1
+          ? keys === undefined
+            ? 'sources not fetched yet'
+            : cause
+          : `${order[index - 1]} has to run`,
+    });
+  });
+  return steps;
+}

@@ -1,0 +1,74 @@
+import type { Home } from '../platform/home.ts';
+import { stepCache } from './cache.ts';
+import { checkSubstitutes, isStored, type SourceChoices } from './inputs.ts';
+import {
+  describeChanges,
+  describeInputs,
+  type PlannedStep,
+  type Present,
+  planSteps,
+  type VariantKeys,
+} from './plan.ts';
+import { RecipeRun } from './recipe-run.ts';
+import type { Chosen } from './recipes.ts';
+import { storedBundle } from './variant.ts';
+
+/** What a build of one variant would do. */
+export interface VariantPlan {
+  readonly recipe: string;
+  readonly variant: string;
+  /** null while a source was never fetched: the id depends on its digest. */
+  readonly bundle: string | null;
+  readonly channel: string;
+  readonly steps: readonly PlannedStep[];
+}
+
+/** Plans variants without building or fetching anything. */
+export async function planVariants(
+  home: Home,
+  chosen: readonly Chosen[],
+  choices: SourceChoices,
+  signal: AbortSignal,
+): Promise<VariantPlan[]> {
+  checkSubstitutes(
+    chosen.map(({ recipe }) => recipe),
+    choices,
+  );
+  const cache = stepCache(home);
+  const plans: VariantPlan[] = [];
+  for (const { recipe, variants } of chosen) {
+    const run = await RecipeRun.start(recipe, { home, cache, choices, signal });
+    const sources: Record<string, boolean> = {};
+    for (const { name, sha256, substituted } of run.sources) {
+      sources[name] = substituted || (await isStored(home, sha256));
+    }
+    for (const variant of variants) {
+      const { inputs, keys } = await run.facts(variant);
+      const present = await whatIsThere(home, variant, keys, sources);
+      const before = await cache.recall(recipe.recipe.name, variant.name);
+      const changes = before === undefined ? undefined : describeChanges(before, describeInputs(inputs));
+      plans.push({
+        recipe: recipe.recipe.name,
+        variant: variant.name,
+        bundle: keys?.id ?? null,
+        channel: variant.channel,
+        steps: planSteps(keys, present, changes),
+      });
+    }
+  }
+  return plans;
+}
+
+async function whatIsThere(
+  home: Home,
+  variant: Chosen['variants'][number],
+  keys: VariantKeys | undefined,
+  sources: Readonly<Record<string, boolean>>,
+): Promise<Present> {
+  const cache = stepCache(home);
+  const has = async (step: 'tree' | 'config' | 'compile') =>
+    keys !== undefined && (await cache.find(step, keys[step])) !== undefined;
+  const [tree, config, compile] = await Promise.all([has('tree'), has('config'), has('compile')]);
+  const bundle = keys !== undefined && (await storedBundle(home, variant, keys)) !== undefined;
+  return { sources, tree, config, compile, bundle };
+}

@@ -1,0 +1,182 @@
+import { findToolchain, type Toolchain } from '../kernel/index.ts';
+import { sourceDateEpoch } from '../platform/clock.ts';
+import type { Home } from '../platform/home.ts';
+import type { LockedSource } from '../recipe/lock.ts';
+import type { Variant } from '../recipe/variants.ts';
+import { type FetchedSource, fetchSource } from '../sources/index.ts';
+import type { StepCache } from './cache.ts';
+import { codeVersions } from './code-versions.ts';
+import {
+  asInput,
+  knownSources,
+  readBase,
+  readFragments,
+  type SourceChoices,
+  sourceNames,
+  sourceSpec,
+} from './inputs.ts';
+import { keysOf, type SourceInput, type TextInput, type VariantInputs, type VariantKeys } from './plan.ts';
+import { extendLock, type LoadedRecipe, readLock } from './recipes.ts';
+import type { Reporter } from './report.ts';
+import { cachedTree, type PreparedTree, prepareTree } from './tree.ts';
+
+/** What a variant's inputs are and, once its sources are known, its keys. */
+export interface VariantFacts {
+  readonly inputs: VariantInputs;
+  readonly keys: VariantKeys | undefined;
+}
+
+/**
+ * One recipe in one build: what its variants share is read, fetched and unpacked once, by whichever needs
+ * it first.
+ */
+export class RecipeRun {
+  readonly recipe: LoadedRecipe;
+  readonly toolchain: Toolchain;
+  readonly base: TextInput | undefined;
+  readonly epoch: number;
+  readonly #home: Home;
+  readonly #cache: StepCache;
+  readonly #choices: SourceChoices;
+  readonly #signal: AbortSignal;
+  #sources: readonly SourceInput[];
+  #fetched: Promise<FetchedSource[]> | undefined;
+  readonly #trees = new Map<string, Promise<PreparedTree>>();
+
+  private constructor(
+    recipe: LoadedRecipe,
+    toolchain: Toolchain,
+    base: TextInput | undefined,
+    sources: readonly SourceInput[],
+    context: { home: Home; cache: StepCache; choices: SourceChoices; signal: AbortSignal },
+  ) {
+    this.recipe = recipe;
+    this.toolchain = toolchain;
+    this.base = base;
+    this.epoch = sourceDateEpoch();
+    this.#sources = sources;
+    this.#home = context.home;
+    this.#cache = context.cache;
+    this.#choices = context.choices;
+    this.#signal = context.signal;
+  }
+
+  /** Reads what the plan needs to know; fetches nothing but substitutes. */
+  static async start(
+    recipe: LoadedRecipe,
+    context: { home: Home; cache: StepCache; choices: SourceChoices; signal: AbortSignal },
+  ): Promise<RecipeRun> {
+    const [toolchain, base, sources] = await Promise.all([
+      findToolchain({ compiler: recipe.recipe.toolchain.compiler }),
+      readBase(recipe),
+      knownSources(context.home, recipe, context.choices, context.signal),
+    ]);
+    return new RecipeRun(recipe, toolchain, base, sources, context);
+  }
+
+  /** What is known of the sources now. */
+  get sources(): readonly SourceInput[] {
+    return this.#sources;
+  }
+
+  /** A variant's inputs and keys, as far as they are known. */
+  async facts(variant: Variant): Promise<VariantFacts> {
+    const [kernel, ...patches] = this.#sources;
+    if (kernel === undefined) throw new Error('a recipe has a kernel');
+    const inputs: VariantInputs = {
+      variant,
+      kernel,
+      patches,
+      base: this.base,
+      fragments: await readFragments(this.recipe, variant),
+      toolchain: {
+        fingerprint: this.toolchain.fingerprint,
+        description: this.toolchain.compilerVersion,
+      },
+      epoch: this.epoch,
+      code: codeVersions(),
+    };
+    return { inputs, keys: keysOf(inputs) };
+  }
+
+  /** Fetches every source at once, and locks what was seen for the first time. */
+  async fetch(reporter: Reporter): Promise<FetchedSource[]> {
+    if (this.#fetched !== undefined) {
+      const fetched = await this.#fetched;
+      reporter.hit('fetch', 'by another variant of the recipe');
+      return fetched;
+    }
+    this.#fetched = reporter
+      .step('fetch', async () => {
+        const fetched = await this.#fetchAll(reporter);
+        return { fetched, detail: fetched.map((source) => source.fileName).join(', ') };
+      })
+      .then(({ fetched }) => fetched);
+    // Each waiting variant reports the failure as its own.
+    this.#fetched.catch(() => undefined);
+    return this.#fetched;
+  }
+
+  async #fetchAll(reporter: Reporter): Promise<FetchedSource[]> {
+    const lock = await readLock(this.recipe);
+    const fetched = await Promise.all(
+      sourceNames(this.recipe).map((name) => {
+        const substitute = this.#choices.substitutes.get(name);
+        return fetchSource(sourceSpec(this.recipe, lock, name), {
+          cacheDirectory: this.#home.cache,
+          mirrors: this.#choices.mirrors,
+          signal: this.#signal,
+          onEvent: reporter.source,
+          ...(substitute === undefined ? {} : { substitute }),
+        });
+      }),
+    );
+    const seen = fetched
+      .filter((source) => !source.substituted)
+      .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
+        name,
+        { file: fileName, size, sha256 },
+      ]);
+    await extendLock(this.recipe, Object.fromEntries(seen));
+    this.#sources = fetched.map(asInput);
+    return fetched;
+  }
+
+  /** The prepared tree of a key, made by the first variant that asks for it. */
+  async tree(
+    key: string,
+    fetched: readonly FetchedSource[],
+    rebuild: boolean,
+    reporter: Reporter,
+  ): Promise<PreparedTree> {
+    const running = this.#trees.get(key);
+    if (running !== undefined) {
+      const tree = await running;
+      reporter.hit('tree', 'shared with another variant');
+      return tree;
+    }
+    const making = this.#makeTree(key, fetched, rebuild, reporter);
+    making.catch(() => undefined);
+    this.#trees.set(key, making);
+    return making;
+  }
+
+  async #makeTree(
+    key: string,
+    fetched: readonly FetchedSource[],
+    rebuild: boolean,
+    reporter: Reporter,
+  ): Promise<PreparedTree> {
+    const cached = rebuild ? undefined : await cachedTree(this.#cache, key);
+    if (cached !== undefined) {
+      reporter.hit('tree', `${cached.record.version}${cached.record.extraversion}`);
+      return cached;
+    }
+    return reporter.step('tree', async () => {
+      const made = await prepareTree(this.#cache, key, this.recipe, fetched, reporter, this.#signal);
+      const { version, extraversion, decoder, patches } = made.record;
+      const count = patches.length === 1 ? '1 patch' : `${patches.length} patches`;
+      return { ...made, detail: `${version}${extraversion} by ${decoder}, ${count}` };
+    });
+  }
+}

@@ -1,0 +1,101 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join, resolve } from 'node:path';
+import { fileURLToPath } from 'node:url';
+import { hasErrno, KilnError } from '../platform/errors.ts';
+import { exists, listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
+import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
+import { expandVariant, type Variant } from '../recipe/variants.ts';
+
+/** The checkout that Kiln runs from: recipes/ and kconfig/ are there. */
+export const CHECKOUT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
+
+/** A recipe with where it was found. */
+export interface LoadedRecipe extends RecipeFile {
+  /** Directory that relative paths of the recipe start from. */
+  readonly directory: string;
+  readonly lockFile: string;
+}
+
+/** What `RECIPE[:VARIANT]` on the command line chose. */
+export interface Chosen {
+  readonly recipe: LoadedRecipe;
+  readonly variants: readonly Variant[];
+}
+
+/** Names under recipes/, sorted. */
+export async function recipeNames(): Promise<string[]> {
+  return (await listIfAny(join(CHECKOUT, 'recipes')))
+    .filter((name) => name.endsWith('.yaml') && !name.endsWith('.lock.yaml'))
+    .map((name) => name.slice(0, -'.yaml'.length));
+}
+
+/**
+ * Loads a recipe by its name under recipes/ or by the path of a YAML file.
+ * @throws KilnError `usage` naming the recipes there are; `invalid` for one with faults
+ */
+export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
+  const isPath = reference.includes('/') || /\.ya?ml$/.test(reference);
+  const file = isPath ? resolve(reference) : join(CHECKOUT, 'recipes', `${reference}.yaml`);
+  let text: string;
+  try {
+    text = await readFile(file, 'utf8');
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'ENOTDIR')) throw error;
+    throw new KilnError(
+      'usage',
+      isPath ? `there is no recipe file ${reference}` : `there is no recipe ${reference}`,
+      {
+        hint: `recipes are ${(await recipeNames()).join(', ')}; or give the path of a YAML file`,
+      },
+    );
+  }
+  const loaded = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
+  const directory = dirname(file);
+  return { ...loaded, directory, lockFile: join(directory, `${loaded.recipe.name}.lock.yaml`) };
+}
+
+/**
+ * Resolves `RECIPE[:VARIANT]` arguments; a recipe alone means all of its variants, and one that is named
+ * twice is loaded once.
+ */
+export async function chooseVariants(references: readonly string[]): Promise<Chosen[]> {
+  const chosen = new Map<string, { recipe: LoadedRecipe; names: Set<string> }>();
+  for (const reference of references) {
+    const colon = reference.lastIndexOf(':');
+    const recipePart = colon > 0 ? reference.slice(0, colon) : reference;
+    const variantPart = colon > 0 ? reference.slice(colon + 1) : undefined;
+    const entry = chosen.get(recipePart) ?? { recipe: await loadRecipe(recipePart), names: new Set() };
+    chosen.set(recipePart, entry);
+    const all = Object.keys(entry.recipe.recipe.variants);
+    for (const name of variantPart === undefined || variantPart === '*' ? all : [variantPart]) {
+      entry.names.add(name);
+    }
+  }
+  return [...chosen.values()].map(({ recipe, names }) => ({
+    recipe,
+    variants: [...names].map((name) => expandVariant(recipe, name)),
+  }));
+}
+
+/** The recipe's lock; empty where it has none yet. */
+export async function readLock(recipe: LoadedRecipe): Promise<RecipeLock> {
+  const text = await readTextIfAny(recipe.lockFile);
+  return text === undefined ? {} : parseLock(text, recipe.lockFile);
+}
+
+/** Adds sources to the recipe's lock; entries that are there already are left alone. Writes only when it changes. */
+export async function extendLock(
+  recipe: LoadedRecipe,
+  added: Readonly<Record<string, LockedSource>>,
+): Promise<void> {
+  const lock = await readLock(recipe);
+  const next = { ...added, ...lock };
+  for (const [name, source] of Object.entries(added)) {
+    // A recipe that now names another file is locked to that one.
+    if (lock[name]?.file !== source.file) next[name] = source;
+  }
+  const text = formatLock(next);
+  if (text !== formatLock(lock) || !(await exists(recipe.lockFile)))
+    await writeFileAtomic(recipe.lockFile, text);
+}

@@ -1,0 +1,163 @@
+import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { applyCompat, familyFor, readKernelVersion, restoreExecutableBits } from '../kernel/index.ts';
+import { applySeries, type SeriesReport } from '../patches/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { removeTree } from '../platform/files.ts';
+import { output } from '../platform/process.ts';
+import { type FetchedSource, readPatchBytes, unpackTree } from '../sources/index.ts';
+import type { StepCache } from './cache.ts';
+import type { LoadedRecipe } from './recipes.ts';
+import type { Reporter } from './report.ts';
+
+/** What happened to a tree while it was prepared. */
+export interface TreeRecord {
+  /** What the Makefile says before Kiln sets EXTRAVERSION: `2.4.37` and `.11`. */
+  readonly version: string;
+  readonly extraversion: string;
+  readonly decoder: string;
+  readonly patches: readonly PatchSummary[];
+  readonly compat:
+    | readonly { readonly rule: string; readonly reason: string; readonly files: readonly string[] }[]
+    | 'off';
+}
+
+export interface PatchSummary {
+  readonly name: string;
+  readonly strip: number;
+  readonly files: number;
+  readonly hunks: number;
+  readonly offsets: number;
+  readonly fuzzed: number;
+  /** Hunks that were in the tree before the patch. */
+  readonly already: number;
+}
+
+export interface PreparedTree {
+  /** Holds `tree/` (never written to again) and `record.json`. */
+  readonly directory: string;
+  readonly record: TreeRecord;
+  readonly hit: boolean;
+}
+
+/** The prepared tree of a key: from the cache, or unpacked, patched and fitted to today's compilers. */
+export async function prepareTree(
+  cache: StepCache,
+  key: string,
+  recipe: LoadedRecipe,
+  sources: readonly FetchedSource[],
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<PreparedTree> {
+  const staged = await cache.stage('tree', key);
+  try {
+    const record = await fillTree(join(staged, 'tree'), recipe, sources, reporter, signal);
+    await writeFile(join(staged, 'record.json'), JSON.stringify(record, null, 1));
+    return { directory: await cache.commit('tree', key, staged), record, hit: false };
+  } catch (error) {
+    await removeTree(staged);
+    throw error;
+  }
+}
+
+/** The tree of a key if the cache has it. */
+export async function cachedTree(cache: StepCache, key: string): Promise<PreparedTree | undefined> {
+  const directory = await cache.find('tree', key);
+  if (directory === undefined) return undefined;
+  const record = JSON.parse(await readFile(join(directory, 'record.json'), 'utf8')) as TreeRecord;
+  return { directory, record, hit: true };
+}
+
+async function fillTree(
+  tree: string,
+  recipe: LoadedRecipe,
+  sources: readonly FetchedSource[],
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<TreeRecord> {
+  const [kernel, ...patches] = sources;
+  if (kernel === undefined) throw new Error('a tree needs a kernel source');
+  const { kernel: wanted, toolchain } = recipe.recipe;
+  const family = familyFor(wanted.version, wanted.arch);
+  const unpacked = await unpackTree(kernel, tree, { signal, log: reporter.log, onEvent: reporter.source });
+  const found = readKernelVersion(tree);
+  const numbers = `${found.version}.${found.patchlevel}.${found.sublevel}`;
+  if (`${numbers}${found.extraversion}` !== wanted.version) {
+    throw new KilnError(
+      'invalid',
+      `the recipe says ${wanted.version}, the tree of ${kernel.fileName} says ${numbers}${found.extraversion}`,
+      {
+        place: recipe.placeOf(['kernel', 'version']),
+        hint: 'set kernel.version to what the tree says, or give the right source',
+      },
+    );
+  }
+  const series = await Promise.all(
+    recipe.recipe.patches.map(async ({ name, strip, fuzz }, index) => {
+      const source = patches[index];
+      if (source === undefined) throw new Error(`no source for patch ${name}`);
+      return { name, strip, fuzz, bytes: await readPatchBytes(source) };
+    }),
+  );
+  reporter.progress('tree', `applying ${series.length} patches`);
+  const report = series.length === 0 ? undefined : await applySeries(tree, series, { signal });
+  restoreExecutableBits(tree);
+  const compat = toolchain.compat === 'off' ? 'off' : applyCompat(tree, family.compatRules, signal);
+  applyCompat(tree, family.reproducibleRules, signal);
+  return {
+    version: numbers,
+    extraversion: found.extraversion,
+    decoder: unpacked.decoder,
+    patches: report === undefined ? [] : summarise(report),
+    compat,
+  };
+}
+
+function summarise(report: SeriesReport): PatchSummary[] {
+  return report.patches.map(({ name, strip, files }) => {
+    const hunks = files.flatMap((file) => file.hunks);
+    return {
+      name,
+      strip,
+      files: files.length,
+      hunks: hunks.length,
+      offsets: hunks.filter((hunk) => hunk.offset !== 0).length,
+      fuzzed: hunks.filter((hunk) => hunk.fuzz !== 0).length,
+      already: hunks.filter((hunk) => hunk.status === 'already').length,
+    };
+  });
+}
+
+/** Says in a variant's log what its tree went through, whoever prepared it. */
+export function describeTree(record: TreeRecord): string[] {
+  const lines = [`tree ${record.version}${record.extraversion}`];
+  for (const patch of record.patches) {
+    const remarks = [
+      patch.offsets > 0 ? `${patch.offsets} at an offset` : '',
+      patch.fuzzed > 0 ? `${patch.fuzzed} with fuzz` : '',
+      patch.already > 0 ? `${patch.already} there already` : '',
+    ].filter((remark) => remark !== '');
+    lines.push(
+      `patch ${patch.name}: ${patch.files} files, ${patch.hunks} hunks${remarks.length === 0 ? '' : ` (${remarks.join(', ')})`}`,
+    );
+  }
+  if (record.compat === 'off') lines.push('compat rules: off');
+  else {
+    for (const { rule, reason, files } of record.compat) {
+      lines.push(`compat ${rule}: ${files.length} file${files.length === 1 ? '' : 's'}; ${reason}`);
+    }
+  }
+  return lines;
+}
+
+/** A private copy of a prepared tree, to build in; copy-on-write where the file system can. */
+export async function cloneTree(
+  prepared: PreparedTree,
+  destination: string,
+  signal: AbortSignal,
+): Promise<void> {
+  await mkdir(destination, { recursive: true });
+  await output('cp', ['-a', '--reflink=auto', `${join(prepared.directory, 'tree')}/.`, destination], {
+    signal,
+  });
+}

@@ -1,0 +1,238 @@
+import { copyFile, mkdir, rename } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  bundleDirectory,
+  checkBundle,
+  commitBundle,
+  type Manifest,
+  readBundle,
+  type StoredBundle,
+} from '../bundle/index.ts';
+import { type Initrd, makeInitrd } from '../initrd/index.ts';
+import { familyFor, type Toolchain } from '../kernel/index.ts';
+import { exists, removeTree } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import type { Variant } from '../recipe/variants.ts';
+import type { FetchedSource } from '../sources/index.ts';
+import { assemble } from './assemble.ts';
+import { type StepCache, workDirectory } from './cache.ts';
+import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
+import { type Configured, cachedConfig, configure } from './configure.ts';
+import { bootInStaging, gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
+import type { TextInput, VariantKeys } from './plan.ts';
+import type { LoadedRecipe } from './recipes.ts';
+import type { Reporter } from './report.ts';
+import { cloneTree, describeTree, type PreparedTree } from './tree.ts';
+
+/** All that is needed to make one variant's bundle. */
+export interface VariantJob {
+  readonly home: Home;
+  readonly cache: StepCache;
+  readonly recipe: LoadedRecipe;
+  readonly variant: Variant;
+  readonly base: TextInput | undefined;
+  readonly fragments: readonly TextInput[];
+  readonly keys: VariantKeys;
+  readonly sources: readonly FetchedSource[];
+  readonly toolchain: Toolchain;
+  readonly epoch: number;
+  readonly makeJobs: number;
+  /** Don't use what the cache has. */
+  readonly rebuild: boolean;
+  readonly requireGates: boolean;
+  readonly reporter: Reporter;
+  readonly signal: AbortSignal;
+  /** The prepared tree, made once for all variants that share it. */
+  readonly prepareTree: () => Promise<PreparedTree>;
+}
+
+/** What the boot gate needs to know. */
+export type GateJob = Pick<VariantJob, 'home' | 'variant' | 'reporter' | 'signal' | 'requireGates'>;
+
+/** The stored bundle of a variant's key if there is one and every byte of it is right. */
+export async function storedBundle(
+  home: Home,
+  variant: Variant,
+  keys: VariantKeys,
+): Promise<StoredBundle | undefined> {
+  const directory = bundleDirectory(home, variant.recipe.name, variant.name, keys.id);
+  if (!(await exists(join(directory, 'manifest.json')))) return undefined;
+  const bundle = await readBundle(directory);
+  if (bundle.manifest.key !== keys.bundle) return undefined;
+  return (await checkBundle(directory, bundle.manifest)).length === 0 ? bundle : undefined;
+}
+
+/** Takes a variant through its steps, from the tree to a stored bundle that has passed its gates. */
+export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
+  const { home, variant, reporter } = job;
+  const work = await workDirectory(home, `${variant.recipe.name}-${variant.name}`);
+  try {
+    const { tree, configured, compiled } = await makeKernel(job, join(work, 'linux'));
+    const initrd = await reporter.step('initrd', async () => {
+      const made = await buildInitrd(job, compiled, join(work, 'initrd'));
+      return {
+        ...made,
+        detail: `${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
+      };
+    });
+    const staged = join(work, 'bundle');
+    const manifest = await reporter.step('bundle', async () => {
+      const { sources, toolchain, keys, epoch } = job;
+      const made = await assemble({
+        staged,
+        variant,
+        keys,
+        sources,
+        tree: tree.record,
+        configured,
+        compiled,
+        initrd,
+        toolchain,
+        epoch,
+      });
+      await reportRebuild(job, made);
+      return { made, detail: `${keys.id}, ${Object.keys(made.files).length} files` };
+    });
+    const gated = await passGates(staged, manifest.made, variant.recipe.gates, () =>
+      gateStep(job, { directory: staged, manifest: manifest.made }),
+    ).catch(async (error: unknown) => {
+      await keepRejected(home, staged, manifest.made);
+      throw error;
+    });
+    if (job.requireGates) requireGates(gated.gates);
+    await copyFile(reporter.log, join(staged, 'build.log'));
+    return await commitBundle(home, staged, gated);
+  } finally {
+    await removeTree(work);
+  }
+}
+
+async function makeKernel(
+  job: VariantJob,
+  workTree: string,
+): Promise<{ tree: PreparedTree; configured: Configured; compiled: Compiled }> {
+  const { cache, keys, recipe, variant, reporter, signal, toolchain, rebuild } = job;
+  const family = familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch);
+  const tree = await job.prepareTree();
+  reporter.write(...describeTree(tree.record));
+
+  const knownConfig = rebuild ? undefined : await cachedConfig(cache, keys.config);
+  const knownKernel = rebuild ? undefined : await cachedKernel(cache, keys.compile);
+  if (knownConfig !== undefined && knownKernel !== undefined) {
+    reporter.hit('config', `${knownConfig.audit.requested.length} options asked for`);
+    reporter.hit('compile', keys.release);
+    return { tree, configured: knownConfig, compiled: knownKernel };
+  }
+  const configured = await reporter.step('config', async () => {
+    reporter.progress('config', 'copying the tree');
+    await cloneTree(tree, workTree, signal);
+    const { base, fragments } = job;
+    const made = await configure({
+      cache,
+      key: keys.config,
+      tree: workTree,
+      family,
+      toolchain,
+      recipe,
+      variant,
+      base,
+      fragments,
+      reporter,
+      signal,
+    });
+    return { ...made, detail: `${made.audit.requested.length} options asked for, every one as asked` };
+  });
+  const compiled = await reporter.step('compile', async () => {
+    const made = await compileVariant({
+      cache,
+      keys,
+      tree: workTree,
+      treeRecord: tree.record,
+      family,
+      toolchain,
+      makeJobs: job.makeJobs,
+      epoch: job.epoch,
+      reporter,
+      signal,
+    });
+    return { ...made, detail: `${keys.release}, ${made.compiled} files compiled` };
+  });
+  return { tree, configured, compiled };
+}
+
+function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Promise<Initrd> {
+  const { variant, keys, toolchain, epoch, reporter, signal } = job;
+  return makeInitrd({
+    workDirectory: directory,
+    compiler: toolchain.compiler,
+    family: '2.4',
+    release: keys.release,
+    ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),
+    sizeKiB: variant.initrd.size,
+    inodes: variant.initrd.inodes,
+    epoch,
+    signal,
+    log: reporter.log,
+  });
+}
+
+/** Boots the bundle as a step with its own place in the log. */
+async function gateStep(job: GateJob, bundle: StoredBundle) {
+  const { reporter, variant, home, signal } = job;
+  const consoleLog = reporter.log.replace(/\.log$/, '.console');
+  const outcome = await reporter.step('gate', async () => {
+    const verdict = await bootInStaging(bundle, {
+      home,
+      consoleLog,
+      timeoutSeconds: variant.boot.timeout,
+      memoryMiB: variant.boot.memory,
+      signal,
+      onLine: (line) => {
+        reporter.write(line);
+        reporter.progress('gate', line);
+      },
+    });
+    const record = judge(verdict, bundle.manifest, consoleLog);
+    return {
+      record,
+      detail: record.status === 'passed' ? `booted, ${record.detail}` : `skipped: ${record.reason}`,
+    };
+  });
+  if (outcome.record.status === 'skipped') reporter.skipped('gate', outcome.record.reason);
+  return outcome.record;
+}
+
+/** A stored bundle whose boot gate was skipped is booted as soon as the machine can. */
+export async function settleGates(job: GateJob, bundle: StoredBundle): Promise<Manifest['gates']> {
+  const gates = await gatesOf(job.home, bundle.manifest);
+  if (gates.boot?.status !== 'skipped') return gates;
+  const record = await gateStep(job, bundle);
+  if (record.status === 'passed') await noteLaterGate(job.home, bundle.manifest, 'boot', record);
+  const settled = { ...gates, boot: record };
+  if (job.requireGates) requireGates(settled);
+  return settled;
+}
+
+/** A bundle that failed a gate never reaches the store; it is kept beside the cache for a look. */
+async function keepRejected(home: Home, staged: string, manifest: Manifest): Promise<void> {
+  const place = join(home.cache, 'rejected', manifest.recipe, manifest.variant);
+  await removeTree(place);
+  await mkdir(join(place, '..'), { recursive: true });
+  await rename(staged, place);
+}
+
+/** After `--rebuild`: says whether the bytes are those that are stored. */
+async function reportRebuild(job: VariantJob, made: Manifest): Promise<void> {
+  if (!job.rebuild) return;
+  const directory = bundleDirectory(job.home, made.recipe, made.variant, made.id);
+  if (!(await exists(join(directory, 'manifest.json')))) return;
+  const { manifest } = await readBundle(directory);
+  const differing = Object.keys(made.files).filter(
+    (name) => made.files[name]?.sha256 !== manifest.files[name]?.sha256,
+  );
+  if (differing.length > 0) {
+    job.reporter.warning(
+      `rebuilt ${made.id} differs from the stored one in ${differing.join(', ')}; the stored one stays`,
+    );
+  }
+}

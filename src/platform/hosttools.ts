@@ -1,0 +1,180 @@
+import { access, constants } from 'node:fs/promises';
+import { delimiter, join } from 'node:path';
+import { KilnError } from './errors.ts';
+import { baseEnvironment, run } from './process.ts';
+
+/** What a host tool is needed for. `gate`: only for booting a bundle in QEMU. `speed`: Kiln works without. */
+export type ToolNeed = 'build' | 'gate' | 'speed' | 'test';
+
+export interface HostTool {
+  readonly name: string;
+  /** Debian's package. */
+  readonly package: string;
+  readonly need: ToolNeed;
+  readonly purpose: string;
+  /** Files that say that it is there where it is no command on the PATH. */
+  readonly files?: readonly string[];
+  /** Arguments that make it print its version. */
+  readonly version?: readonly string[];
+}
+
+/** Every program that Kiln calls, with the package that brings it and what it is for. */
+export const HOST_TOOLS: readonly HostTool[] = [
+  { name: 'gcc', package: 'gcc', need: 'build', purpose: 'compiles kernels and the init of the initrd' },
+  {
+    name: 'ld',
+    package: 'binutils',
+    need: 'build',
+    purpose: 'links and assembles kernels (with as, objcopy)',
+  },
+  { name: 'make', package: 'make', need: 'build', purpose: "runs the kernel's makefiles" },
+  { name: 'bash', package: 'bash', need: 'build', purpose: "runs the kernel's configuration scripts" },
+  { name: 'tar', package: 'tar', need: 'build', purpose: 'unpacks source trees' },
+  { name: 'bzip2', package: 'bzip2', need: 'build', purpose: 'decompresses .bz2 sources' },
+  {
+    name: 'xz',
+    package: 'xz-utils',
+    need: 'build',
+    purpose: 'decompresses .xz sources',
+    version: ['--version'],
+  },
+  {
+    name: 'mke2fs',
+    package: 'e2fsprogs',
+    need: 'build',
+    purpose: 'makes the file system of the initrd (with debugfs)',
+    version: ['-V'],
+  },
+  {
+    name: 'qemu-system-i386',
+    package: 'qemu-system-x86',
+    need: 'gate',
+    purpose: 'boots a bundle before its channel flips',
+  },
+  {
+    name: "QEMU's boot ROMs",
+    package: 'ipxe-qemu',
+    need: 'gate',
+    purpose: 'PXE on the network cards that QEMU emulates',
+    files: ['/usr/share/qemu/pxe-rtl8139.rom', '/usr/lib/ipxe/qemu/pxe-rtl8139.rom'],
+  },
+  { name: 'lbzip2', package: 'lbzip2', need: 'speed', purpose: 'decompresses .bz2 on every core' },
+  { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
+  { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
+  { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
+  { name: 'tftp', package: 'tftp-hpa', need: 'test', purpose: 'a TFTP client', version: ['-V'] },
+  { name: 'dnsmasq', package: 'dnsmasq-base', need: 'test', purpose: 'a TFTP server' },
+];
+
+/** A tool as found on this machine. */
+export interface FoundTool {
+  readonly tool: HostTool;
+  /** undefined: not installed. */
+  readonly path: string | undefined;
+  readonly version: string | undefined;
+}
+
+/** Looks for the tools of some needs, with their versions. */
+export async function findTools(needs: readonly ToolNeed[]): Promise<FoundTool[]> {
+  return Promise.all(
+    HOST_TOOLS.filter((tool) => needs.includes(tool.need)).map(async (tool) => {
+      const path = await findTool(tool);
+      return { tool, path, version: path === undefined ? undefined : await versionOf(tool, path) };
+    }),
+  );
+}
+
+/** The path of a command on the PATH, or undefined. */
+export async function findCommand(name: string): Promise<string | undefined> {
+  const directories = [...(baseEnvironment().PATH ?? '').split(delimiter), '/usr/sbin', '/sbin'];
+  for (const directory of directories) {
+    if (directory === '') continue;
+    const path = join(directory, name);
+    if (await isThere(path, constants.X_OK)) return path;
+  }
+  return undefined;
+}
+
+async function findTool(tool: HostTool): Promise<string | undefined> {
+  if (tool.files === undefined) return findCommand(tool.name);
+  for (const file of tool.files) if (await isThere(file, constants.R_OK)) return file;
+  return undefined;
+}
+
+async function isThere(path: string, mode: number): Promise<boolean> {
+  try {
+    await access(path, mode);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
+async function versionOf(tool: HostTool, path: string): Promise<string | undefined> {
+  if (tool.files !== undefined) return undefined;
+  const result = await run(path, tool.version ?? ['--version'], { timeoutMs: 10_000 });
+  const line = result.tail.find((text) => /\d/.test(text));
+  return line === undefined ? undefined : /\d+(\.\d+)+\S*/.exec(line)?.[0];
+}
+
+/**
+ * Makes sure that every tool that a build needs is there, before anything is built.
+ * @throws KilnError `tool` that names all that are missing and the command that installs them.
+ */
+export async function requireTools(needs: readonly ToolNeed[]): Promise<void> {
+  const missing: HostTool[] = [];
+  for (const tool of HOST_TOOLS.filter(({ need }) => needs.includes(need))) {
+    if ((await findTool(tool)) === undefined) missing.push(tool);
+  }
+  if (missing.length === 0) return;
+  const names = missing.map(({ name }) => name).join(', ');
+  throw new KilnError('tool', `missing on this machine: ${names}`, {
+    lines: missing.map(({ name, purpose }) => `${name}: ${purpose}`),
+    hint: `${installCommand(missing).join(' ')} (or add --install-tools)`,
+  });
+}
+
+/** The command that installs some tools' packages. */
+export function installCommand(tools: readonly HostTool[]): string[] {
+  const packages = [...new Set(tools.map((tool) => tool.package))].sort();
+  const sudo = process.getuid?.() === 0 ? [] : ['sudo'];
+  return [...sudo, 'apt-get', 'install', '-y', '--no-install-recommends', ...packages];
+}
+
+/**
+ * Installs what is missing with apt-get, as root or by sudo.
+ * @param say told what will be installed before it is, and what apt-get prints
+ * @returns the tools that were installed
+ * @throws KilnError `tool` when apt-get is not there or fails
+ */
+export async function installTools(
+  needs: readonly ToolNeed[],
+  say: (line: string) => void,
+  signal?: AbortSignal,
+): Promise<HostTool[]> {
+  const missing = (await findTools(needs)).filter(({ path }) => path === undefined).map(({ tool }) => tool);
+  if (missing.length === 0) return [];
+  const command = installCommand(missing);
+  say(`installing ${missing.map((tool) => tool.name).join(', ')}: ${command.join(' ')}`);
+  const env = { ...baseEnvironment(), DEBIAN_FRONTEND: 'noninteractive' };
+  const options = { env, timeoutMs: 900_000, ...(signal === undefined ? {} : { signal }) };
+  const [first = '', ...rest] = command;
+  const updating = command.slice(0, command.indexOf('install')).concat('update', '-q');
+  const [updater = '', ...updateArgs] = updating;
+  await aptGet(updater, updateArgs, options);
+  await aptGet(first, rest, options);
+  return missing;
+}
+
+async function aptGet(
+  command: string,
+  args: readonly string[],
+  options: Parameters<typeof run>[2],
+): Promise<void> {
+  const result = await run(command, args, options);
+  if (result.exitCode === 0) return;
+  throw new KilnError('tool', `${[command, ...args].join(' ')} failed (exit ${result.exitCode})`, {
+    lines: result.tail.slice(-20),
+    hint: 'install the packages by hand, then run the command again',
+  });
+}
