@@ -1,4 +1,4 @@
-import { mkdir, realpath, rm, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readTextIfAny } from '../platform/files.ts';
@@ -106,10 +106,16 @@ export async function compile(
   const release = kernelRelease(readKernelVersion(top));
   const config = await readConfig(top, family);
   const modular = /^CONFIG_MODULES=y$/m.test(config);
-  await writeCompileHeader(top, family, toolchain, config, options.buildDate);
+  const extra = await ownCompileHeader(top, family, toolchain, config, options.buildDate);
 
   const { targets, paths } = family;
-  const build = new TreeBuild(top, release, family, toolchain, options);
+  const build = new TreeBuild(top, release, options, [
+    ...makeArguments(top, family, toolchain, options),
+    `-j${options.jobs}`,
+    // Each command's output in one piece, under the directory that it ran in.
+    '--output-sync=target',
+    ...extra,
+  ]);
   await build.make([targets.depend]);
   await build.make([targets.image]);
   if (modular) {
@@ -135,33 +141,18 @@ class TreeBuild {
   readonly #top: string;
   readonly #release: string;
   readonly #arguments: readonly string[];
-  readonly #compiler: string;
   readonly #options: CompileOptions;
 
-  constructor(
-    top: string,
-    release: string,
-    family: KernelFamily,
-    toolchain: Toolchain,
-    options: CompileOptions,
-  ) {
+  constructor(top: string, release: string, options: CompileOptions, makeArguments: readonly string[]) {
     this.#top = top;
     this.#release = release;
     this.#options = options;
-    this.#compiler = compilerWord(toolchain, options);
-    this.#arguments = [
-      ...makeArguments(top, family, toolchain, options),
-      `-j${options.jobs}`,
-      // Each command's output in one piece, under the directory that it ran in.
-      '--output-sync=target',
-      // Kiln has written it; by its rule it would hold the date, the user and the host.
-      `--old-file=${family.paths.compileHeader}`,
-    ];
+    this.#arguments = makeArguments;
   }
 
   async make(targets: readonly string[]): Promise<void> {
     const { signal, onProgress } = this.#options;
-    const output = readMakeOutput(this.#top, this.#compiler, (file) => {
+    const output = readMakeOutput(this.#top, (file) => {
       this.compiled++;
       onProgress?.({ compiled: this.compiled, file });
     });
@@ -205,24 +196,34 @@ async function readConfig(top: string, family: KernelFamily): Promise<string> {
   return text;
 }
 
-/** Writes the header where it says something else than it should, and drops the objects that were made with it. */
-async function writeCompileHeader(
+/**
+ * Writes the header with the facts of the build in the place of make, whose rule would put the date, the user
+ * and the host into it, and drops the objects that were made with another text. A tree whose Makefile asks
+ * for none of these keeps its own rule.
+ * @returns the argument that makes make leave the header alone
+ */
+async function ownCompileHeader(
   top: string,
   family: KernelFamily,
   toolchain: Toolchain,
   config: string,
   buildDate: number,
-): Promise<void> {
-  const path = join(top, family.paths.compileHeader);
+): Promise<string[]> {
+  const header = family.paths.compileHeader;
+  const makefile = await readFile(join(top, 'Makefile'), 'latin1');
+  if (!makefile.includes('LINUX_COMPILE_HOST')) return [];
   const text = compileHeader({
     buildDate,
     smp: /^CONFIG_SMP=y$/m.test(config),
     compilerVersion: toolchain.compilerVersion,
   });
-  if ((await readTextIfAny(path)) === text) return;
-  await mkdir(dirname(path), { recursive: true });
-  await writeFile(path, text);
-  for (const user of family.paths.compileHeaderUsers) await rm(join(top, user), { force: true });
+  const path = join(top, header);
+  if ((await readTextIfAny(path)) !== text) {
+    await mkdir(dirname(path), { recursive: true });
+    await writeFile(path, text);
+    for (const user of family.paths.compileHeaderUsers) await rm(join(top, user), { force: true });
+  }
+  return [`--old-file=${header}`];
 }
 
 function compilerWord(toolchain: Toolchain, options: MakeOptions): string {

@@ -16,7 +16,8 @@ export interface MakeOutput {
 const ERROR_LIMIT = 20;
 
 const DIRECTORY = /^make(?:\[\d+\])?: (Entering|Leaving) directory '(.*)'$/;
-const COMPILE = / -c .*?(\S+\.[cS])(?= |$)/;
+/** A compiler's command line, as make prints it. */
+const COMPILE = /^[^\s:]\S* (?:.* )?-c (?:.* )?(\S+\.[cS])(?: |$)/;
 const AT_FILE = /^([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?(?:error|Error): /;
 const ASSEMBLER = /^\{standard input\}:\d+: Error: /;
 const LINKER =
@@ -30,13 +31,8 @@ const COMPILER_BROKE =
 /**
  * Reads make's output. Paths in compiler errors are made relative to the tree, by the directory that make
  * says it is in (with `--output-sync=target` that is right even when jobs run side by side).
- * @param compiler the first word of the lines that compile
  */
-export function readMakeOutput(
-  tree: string,
-  compiler: string,
-  onCompiled: (file: string) => void,
-): MakeOutput {
+export function readMakeOutput(tree: string, onCompiled: (file: string) => void): MakeOutput {
   const directories: string[] = [];
   const errors: string[] = [];
   const missing: string[] = [];
@@ -54,9 +50,8 @@ export function readMakeOutput(
         else directories.pop();
         return;
       }
-      if (line.startsWith(compiler)) {
-        const file = COMPILE.exec(line)?.[1];
-        if (file === undefined) return;
+      const file = COMPILE.exec(line)?.[1];
+      if (file !== undefined) {
         compiled++;
         onCompiled(inTree(file));
         return;

@@ -41,6 +41,8 @@ export const INLINE_ASM_RULES: readonly CompatRule[] = [
     reason:
       'inline assembly that hides what it reads and writes is made volatile, with "+m" operands and a memory clobber: without it the kernel links and dies at boot',
     files: LYING_ASM,
+    // What tells a tree with this kind of assembly: bit operations on memory that name a single word of it.
+    guard: (peek) => /\bbts/.test(peek('include/asm-i386/bitops.h') ?? ''),
     rewrite(text) {
       return applyEdits(text, findAsm(text).flatMap(honestEdits));
 
