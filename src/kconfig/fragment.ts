@@ -97,7 +97,7 @@ function refuseLooseOverride(comments: readonly string[], file: string, end: num
 }
 
 function invalid(what: string, file: string, line: number, details: { hint?: string } = {}): KilnError {
-  return new KilnError('invalid', `${file}:${line}: ${what}`, {
+  return new KilnError('invalid', `${what}`, {
     place: { file, line },
     hint: details.hint ?? 'write CONFIG_X=y, m, n, "text", 12 or 0x10, # CONFIG_X is not set, or a # comment',
   });

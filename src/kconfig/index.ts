@@ -6,6 +6,8 @@ export type { Assignment } from './cml1/needs.ts';
 export { type Solution, type SolveInput, solve } from './cml1/solve.ts';
 export { type ConfigTree, loadTree, type SourceReader } from './cml1/tree.ts';
 export { showAssignment } from './cml1/why.ts';
+export { type ConfigDifference, diffConfigs } from './diff.ts';
 export { parseDotConfig, sameValue } from './dotconfig.ts';
 export { type Fragment, parseFragment, type Requested } from './fragment.ts';
 export { type Conflict, describeConflict, type Merged, mergeFragments, refuseConflicts } from './merge.ts';
+export { treeReader } from './tree-reader.ts';

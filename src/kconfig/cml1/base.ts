@@ -23,7 +23,7 @@ export function parseBase(text: string, file: string): Values {
     const found = line.length > MAX_LINE ? null : LINE.exec(line);
     if (found === null) {
       throw refuse(
-        `${file}:${index + 1}: '${line.slice(0, 60)}' is no line of a .config`,
+        `'${line.slice(0, 60)}' is no line of a .config`,
         file,
         index + 1,
         'a .config has CONFIG_X=value lines and comments; shell code in one is not run',

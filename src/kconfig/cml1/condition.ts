@@ -13,8 +13,7 @@ export function parseTest(words: readonly Word[], file: string, line: number): C
   const reader = { words, at: 0, file, line };
   const condition = parseOr(reader);
   const left = words[reader.at];
-  if (left !== undefined)
-    throw refuse(`${file}:${left.line}: '${show(left)}' does not belong in [ ]`, file, left.line);
+  if (left !== undefined) throw refuse(`'${show(left)}' does not belong in [ ]`, file, left.line);
   return condition;
 }
 
@@ -53,8 +52,7 @@ function countNegations(reader: Reader): number {
 function parseComparison(reader: Reader): Condition {
   const { words, file } = reader;
   const first = words[reader.at];
-  if (first === undefined)
-    throw refuse(`${file}:${reader.line}: [ ] ends where a value should be`, file, reader.line);
+  if (first === undefined) throw refuse(`[ ] ends where a value should be`, file, reader.line);
   const operator = words[reader.at + 1]?.literal;
   const second = words[reader.at + 2];
   if (second !== undefined && (operator === '=' || operator === '==' || operator === '!=')) {
@@ -72,11 +70,7 @@ function parseComparison(reader: Reader): Condition {
     return { op: unary === '-n' ? 'set' : 'empty', word: oneWord(operand, file) };
   }
   if (first.bare && unary?.startsWith('-') === true) {
-    throw refuse(
-      `${file}:${first.line}: [ ] has ${unary}, which is no test of configuration values`,
-      file,
-      first.line,
-    );
+    throw refuse(`[ ] has ${unary}, which is no test of configuration values`, file, first.line);
   }
   reader.at += 1;
   return { op: 'set', word: oneWord(first, file) };
@@ -85,7 +79,7 @@ function parseComparison(reader: Reader): Condition {
 /** Outside quotes, an empty value would vanish and make another test of it. */
 function oneWord(word: Word, file: string): Word {
   if (word.parts.every((part) => 'text' in part || part.quoted)) return word;
-  throw refuse(`${file}:${word.line}: ${show(word)} needs double quotes in [ ]`, file, word.line);
+  throw refuse(`${show(word)} needs double quotes in [ ]`, file, word.line);
 }
 
 function accept(reader: Reader, text: string): boolean {

@@ -145,7 +145,7 @@ class Lexer {
 
   private singleQuoted(parts: Part[]): void {
     const end = this.text.indexOf("'", this.at + 1);
-    if (end < 0) throw refuse(`${this.file}:${this.line}: a ' that is not closed`, this.file, this.line);
+    if (end < 0) throw refuse(`a ' that is not closed`, this.file, this.line);
     const text = this.text.slice(this.at + 1, end);
     if (text.length > MAX_LINE) throw this.tooLong();
     parts.push({ text });
@@ -159,7 +159,7 @@ class Lexer {
     parts.push({ text: '' });
     for (;;) {
       const char = this.text[this.at];
-      if (char === undefined) throw refuse(`${this.file}:${line}: a " that is not closed`, this.file, line);
+      if (char === undefined) throw refuse(`a " that is not closed`, this.file, line);
       if (char === '"') break;
       if (char === '`') throw this.shell('a backquote');
       if (char === '$') parts.push(this.variable(true));
@@ -214,7 +214,7 @@ class Lexer {
 
   private shell(what: string): KilnError {
     return refuse(
-      `${this.file}:${this.line}: ${what} is shell code, which Kiln does not run from a Config.in`,
+      `${what} is shell code, which Kiln does not run from a Config.in`,
       this.file,
       this.line,
       'the language has words, quotes, $NAME, comments and continuation lines only',
@@ -222,10 +222,6 @@ class Lexer {
   }
 
   private tooLong(): KilnError {
-    return refuse(
-      `${this.file}:${this.line}: a line of more than ${MAX_LINE} characters`,
-      this.file,
-      this.line,
-    );
+    return refuse(`a line of more than ${MAX_LINE} characters`, this.file, this.line);
   }
 }

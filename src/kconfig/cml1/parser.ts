@@ -91,9 +91,9 @@ class Parser {
     const words = this.words();
     if (words[0]?.literal !== '[') {
       const what = words[0] === undefined ? 'nothing' : `'${show(words[0])}'`;
-      throw refuse(`${this.file}:${line}: if is followed by ${what} instead of [ ... ]`, this.file, line);
+      throw refuse(`if is followed by ${what} instead of [ ... ]`, this.file, line);
     }
-    if (words.at(-1)?.literal !== ']') throw refuse(`${this.file}:${line}: [ without ]`, this.file, line);
+    if (words.at(-1)?.literal !== ']') throw refuse(`[ without ]`, this.file, line);
     return parseTest(words.slice(1, -1), this.file, line);
   }
 
@@ -137,7 +137,7 @@ class Parser {
         return { kind: 'source', ...at, path: this.fixed(name, args[0], at.line) };
       default:
         throw refuse(
-          `${at.file}:${at.line}: '${name === '' ? '$...' : name.slice(0, 60)}' is no statement of the configuration language`,
+          `'${name === '' ? '$...' : name.slice(0, 60)}' is no statement of the configuration language`,
           at.file,
           at.line,
           'Kiln reads Config.in files as data; a command in one is never run',
@@ -155,11 +155,7 @@ class Parser {
       const name = list[index];
       const symbol = list[index + 1];
       if (name === undefined || symbol === undefined || !/^\w+$/.test(symbol)) {
-        throw refuse(
-          `${at.file}:${at.line}: choice '${prompt}' is not a list of names and symbols`,
-          at.file,
-          at.line,
-        );
+        throw refuse(`choice '${prompt}' is not a list of names and symbols`, at.file, at.line);
       }
       members.push({ name, symbol });
     }
@@ -174,17 +170,13 @@ class Parser {
   private symbol(statement: string, word: Word | undefined, line: number): string {
     const symbol = this.fixed(statement, word, line);
     if (/^[A-Za-z_]\w*$/.test(symbol)) return symbol;
-    throw refuse(
-      `${this.file}:${line}: '${symbol.slice(0, 60)}' after ${statement} is no symbol`,
-      this.file,
-      line,
-    );
+    throw refuse(`'${symbol.slice(0, 60)}' after ${statement} is no symbol`, this.file, line);
   }
 
   private fixed(statement: string, word: Word | undefined, line: number): string {
     if (word?.literal !== undefined) return word.literal;
     const what = word === undefined ? 'lacks a word' : `has ${show(word)} where a fixed word belongs`;
-    throw refuse(`${this.file}:${line}: ${statement} ${what}`, this.file, line);
+    throw refuse(`${statement} ${what}`, this.file, line);
   }
 
   private words(): Word[] {
@@ -222,7 +214,7 @@ class Parser {
 
   private error(what: string): Error {
     const line = this.line();
-    return refuse(`${this.file}:${line}: ${what}`, this.file, line);
+    return refuse(`${what}`, this.file, line);
   }
 }
 

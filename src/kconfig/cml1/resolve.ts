@@ -51,11 +51,7 @@ function execute(run: Run, nodes: readonly Node[]): void {
   for (const node of nodes) {
     run.steps += 1;
     if (run.steps > MAX_STEPS) {
-      throw refuse(
-        `${node.file}:${node.line}: more than ${MAX_STEPS} statements in one run`,
-        node.file,
-        node.line,
-      );
+      throw refuse(`more than ${MAX_STEPS} statements in one run`, node.file, node.line);
     }
     step(run, node);
   }
@@ -250,7 +246,7 @@ function askString(run: Run, node: Ask): void {
   if (value === '?' && run.tree.dialect.stringHelp) throw endless(node, node.symbol, value, 'a text');
   if (/["\\$`]/.test(value)) {
     throw refuse(
-      `${node.file}:${node.line}: ${node.symbol}=${value} holds a quote, a backslash, $ or a backquote`,
+      `${node.symbol}=${value} holds a quote, a backslash, $ or a backquote`,
       node.file,
       node.line,
     );
@@ -312,7 +308,7 @@ function oldValue(run: Run, symbol: string): string {
 
 function endless(node: Setter, symbol: string, value: string, wanted: string): Error {
   return refuse(
-    `${node.file}:${node.line}: ${node.kind} ${symbol} has the value '${value}', which is not ${wanted}`,
+    `${node.kind} ${symbol} has the value '${value}', which is not ${wanted}`,
     node.file,
     node.line,
     'make oldconfig would ask this question for ever: give it another value in a fragment or in the base',

@@ -105,14 +105,14 @@ function loadSource(
   const { path, file, line } = node;
   const normal = posix.normalize(path);
   if (normal.startsWith('/') || normal.startsWith('..')) {
-    throw refuse(`${file}:${line}: source ${path} leaves the tree`, file, line);
+    throw refuse(`source ${path} leaves the tree`, file, line);
   }
   if (open.includes(path)) {
     const loop = [...open.slice(open.indexOf(path)), path].join(' -> ');
-    throw refuse(`${file}:${line}: source goes round in a circle: ${loop}`, file, line);
+    throw refuse(`source goes round in a circle: ${loop}`, file, line);
   }
   if (open.length >= MAX_SOURCE_DEPTH) {
-    throw refuse(`${file}:${line}: files source each other more than ${MAX_SOURCE_DEPTH} deep`, file, line);
+    throw refuse(`files source each other more than ${MAX_SOURCE_DEPTH} deep`, file, line);
   }
   if (files.has(path)) {
     if (files.get(path) === undefined) missing.push(node);
@@ -137,11 +137,7 @@ export function findSites(tree: ConfigTree): Map<string, Site[]> {
   const add = (symbol: string, site: Site) => {
     count += 1;
     if (count > MAX_SITES) {
-      throw refuse(
-        `${site.node.file}:${site.node.line}: more than ${MAX_SITES} statements`,
-        site.node.file,
-        site.node.line,
-      );
+      throw refuse(`more than ${MAX_SITES} statements`, site.node.file, site.node.line);
     }
     const known = sites.get(symbol);
     if (known === undefined) sites.set(symbol, [site]);

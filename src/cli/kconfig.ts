@@ -1,0 +1,222 @@
+import { readFile } from 'node:fs/promises';
+import { basename, join } from 'node:path';
+import type { Command } from 'commander';
+import {
+  type AuditReport,
+  type ConfigTree,
+  describeEntry,
+  describeSymbol,
+  diffConfigs,
+  type Fragment,
+  investigate,
+  loadTree,
+  mergeFragments,
+  parseBase,
+  parseFragment,
+  type Requested,
+  refuseConflicts,
+  resolveConfig,
+  type SourceReader,
+  type SymbolDescription,
+  showAssignment,
+  solve,
+  treeReader,
+} from '../kconfig/index.ts';
+import { CHECKOUT } from '../pipeline/recipes.ts';
+import { KilnError } from '../platform/errors.ts';
+import { readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { contextOf } from './context.ts';
+import { note, print, printJson, styled, table } from './output.ts';
+
+interface TreeOptions {
+  readonly tree: string;
+  readonly arch: string;
+  readonly base?: string;
+  readonly fragment?: readonly string[];
+}
+
+/** What the options of a subcommand name, read. */
+interface Input {
+  readonly reader: SourceReader;
+  readonly tree: ConfigTree;
+  readonly base: string;
+  readonly baseName: string;
+  readonly requested: readonly Requested[];
+}
+
+/** `kiln kconfig merge|audit|explain|diff|solve`. */
+export function registerKconfig(program: Command): void {
+  const kconfig = program.command('kconfig').description("a kernel's configuration alone, without a build");
+  registerMerge(kconfig);
+  registerAudit(kconfig);
+  registerExplain(kconfig);
+  registerSolve(kconfig);
+  registerDiff(kconfig);
+}
+
+function registerMerge(kconfig: Command): void {
+  const command = kconfig
+    .command('merge')
+    .description('lay fragments over a base and print the .config that make oldconfig would make of it')
+    .option('--output <FILE>', 'write the .config to FILE instead of stdout');
+  addTreeOptions(command, true).action(async (options: TreeOptions & { output?: string }) => {
+    const { json } = await contextOf(command);
+    const input = await readInput(options);
+    const { dotConfig, audit } = resolveConfig(input);
+    if (options.output !== undefined) await writeFileAtomic(options.output, Buffer.from(dotConfig, 'latin1'));
+    if (json) printJson({ config: dotConfig, requested: audit.requested, ok: audit.ok });
+    else if (options.output === undefined) process.stdout.write(Buffer.from(dotConfig, 'latin1'));
+    if (!json) noteProblems(audit);
+    process.exitCode = audit.ok ? 0 : 1;
+  });
+}
+
+function registerAudit(kconfig: Command): void {
+  const command = kconfig
+    .command('audit')
+    .description('hold what fragments ask for against what the tree would give, and say why it differs');
+  addTreeOptions(command, true).action(async (options: TreeOptions) => {
+    const { json } = await contextOf(command);
+    const { audit } = resolveConfig(await readInput(options));
+    if (json) printJson(audit);
+    else print(formatAudit(audit));
+    process.exitCode = audit.ok ? 0 : 1;
+  });
+}
+
+function registerExplain(kconfig: Command): void {
+  const command = kconfig
+    .command('explain')
+    .description('tell of a symbol where it is asked, what it depends on, what depends on it, and its help')
+    .argument('<SYMBOL>', 'with or without CONFIG_');
+  addTreeOptions(command, false).action(async (name: string, options: TreeOptions) => {
+    const { json } = await contextOf(command);
+    const { reader, tree, base, baseName, requested } = await readInput(options);
+    const symbol = name.startsWith('CONFIG_') ? name : `CONFIG_${name}`;
+    const description = describeSymbol(
+      investigate(tree, parseBase(base, baseName), requested),
+      symbol,
+      reader,
+    );
+    if (json) printJson(description);
+    else print(formatDescription(description));
+    process.exitCode = description.statements.length > 0 ? 0 : 1;
+  });
+}
+
+function registerSolve(kconfig: Command): void {
+  const command = kconfig
+    .command('solve')
+    .description('find the fewest further options that would let fragments through; changes nothing');
+  addTreeOptions(command, true).action(async (options: TreeOptions) => {
+    const { json } = await contextOf(command);
+    const { tree, base, baseName, requested } = await readInput(options);
+    const solution = solve({ tree, base: parseBase(base, baseName), requested });
+    if (json) printJson({ found: solution !== undefined, options: solution?.options ?? [] });
+    else if (solution === undefined)
+      note('no further options would let all of it through; see kiln kconfig audit');
+    else if (solution.options.length === 0) note('nothing is missing');
+    else print(solution.options.map(showAssignment).join('\n'));
+    process.exitCode = solution === undefined ? 1 : 0;
+  });
+}
+
+function registerDiff(kconfig: Command): void {
+  const command = kconfig
+    .command('diff')
+    .description('show in which options two .config files differ')
+    .argument('<A>')
+    .argument('<B>')
+    .action(async (one: string, other: string) => {
+      const { json } = await contextOf(command);
+      const changed = diffConfigs(await readText(one), await readText(other));
+      if (json) printJson({ changed });
+      else if (changed.length === 0) note('no option differs');
+      else {
+        const rows = changed.map(({ symbol, from, to }) => [symbol, from ?? '-', to ?? '-']);
+        print(table(['SYMBOL', basename(one), basename(other)], rows));
+      }
+    });
+}
+
+function addTreeOptions(command: Command, fragmentsNeeded: boolean): Command {
+  command
+    .requiredOption('--tree <DIR>', 'the kernel tree (2.2 or 2.4)')
+    .option('--arch <ARCH>', 'the architecture, as under arch/', 'i386')
+    .option('--base <FILE>', "the .config to begin with (default: the architecture's defconfig)");
+  const words = 'a fragment: a path, or a name under kconfig/ such as nic/8139too; give it once for each';
+  return fragmentsNeeded
+    ? command.requiredOption('--fragment <FILE>', words, collect)
+    : command.option('--fragment <FILE>', words, collect);
+}
+
+function collect(value: string, before: readonly string[] | undefined): string[] {
+  return [...(before ?? []), value];
+}
+
+async function readInput(options: TreeOptions): Promise<Input> {
+  const reader = treeReader(options.tree);
+  const tree = loadTree(reader, options.arch);
+  const fragments = await Promise.all((options.fragment ?? []).map(readFragment));
+  const { requested, conflicts } = mergeFragments('', fragments);
+  refuseConflicts(conflicts);
+  const defconfig = `arch/${options.arch}/defconfig`;
+  if (options.base === undefined) {
+    return { reader, tree, base: reader.read(defconfig) ?? '', baseName: defconfig, requested };
+  }
+  return { reader, tree, base: await readText(options.base), baseName: options.base, requested };
+}
+
+async function readFragment(name: string): Promise<Fragment> {
+  const text = await readTextIfAny(name);
+  if (text !== undefined) return parseFragment(text, name);
+  const shipped = `kconfig/${name}.config`;
+  const found = await readTextIfAny(join(CHECKOUT, shipped));
+  if (found === undefined) {
+    throw new KilnError('usage', `there is no fragment ${name}, neither as a file nor as ${shipped}`);
+  }
+  return parseFragment(found, shipped);
+}
+
+async function readText(path: string): Promise<string> {
+  if ((await readTextIfAny(path)) === undefined) throw new KilnError('usage', `there is no file ${path}`);
+  return await readFile(path, 'latin1');
+}
+
+function noteProblems(audit: AuditReport): void {
+  for (const entry of audit.requested) if (entry.status !== 'ok') note(describeEntry(entry));
+}
+
+function formatAudit(audit: AuditReport): string {
+  const rows = audit.requested.map((entry) => [
+    entry.symbol,
+    entry.want,
+    entry.got ?? '-',
+    entry.status,
+    `${entry.fragment}:${entry.line}`,
+  ]);
+  const shown = table(['SYMBOL', 'WANTED', 'GOT', 'STATUS', 'FROM'], rows, (cell, column, row) =>
+    column === 3 && row >= 0 ? styled(cell === 'ok' ? 'green' : 'red', cell, process.stdout) : cell,
+  );
+  const problems = audit.requested
+    .filter(({ why }) => why !== '')
+    .map((entry) => `\n${describeEntry(entry)}`);
+  return `${shown}\n${problems.join('')}`.trimEnd();
+}
+
+function formatDescription(description: SymbolDescription): string {
+  const { symbol, statements, dependents, help } = description;
+  const lines = [`${styled('bold', symbol, process.stdout)} is ${description.standing}`];
+  for (const statement of statements) {
+    const menus = statement.menus.length === 0 ? '' : `  in ${statement.menus.join(' > ')}`;
+    lines.push('', statement.at + menus);
+    if (statement.prompt !== null) lines.push(`  "${statement.prompt}"`);
+    for (const { needs, at, symbols } of statement.dependsOn) {
+      const stands = symbols.map((each) => `${each.symbol} is ${each.value}`).join(', ');
+      lines.push(`  needs ${needs} (${at})${stands === '' ? '' : `: ${stands}`}`);
+    }
+  }
+  if (dependents.length > 0) lines.push('', `${dependents.length} depend on it: ${dependents.join(' ')}`);
+  if (help !== null) lines.push('', help);
+  return lines.join('\n');
+}
