@@ -43,7 +43,11 @@ const HOPELESS: readonly {
   // Kiln's own iPXE script; iPXE; PXELINUX; SeaBIOS.
   { pattern: /^Kiln: could not boot /, reason: 'unbootable', what: 'the bundle did not load' },
   { pattern: /^No more network devices/, reason: 'unbootable', what: 'the boot ROM found nothing to boot' },
-  { pattern: /^Could not find kernel image/, reason: 'unbootable', what: 'PXELINUX found no kernel' },
+  {
+    pattern: /^Loading \S+\.\.\. ?failed|^Could not find kernel image/,
+    reason: 'unbootable',
+    what: 'PXELINUX could not load the bundle',
+  },
   { pattern: /^No bootable device/, reason: 'unbootable', what: 'the BIOS found nothing to boot' },
 ];
 
@@ -130,6 +134,12 @@ export function initIsUp(release: string): ExpectedLine {
     instead: /^kiln: (?:up|down) /,
     words: `"kiln: up ${release} INTERFACE ADDRESS"`,
   };
+}
+
+/** An expected line as a recipe writes it: text, or a regular expression between slashes. */
+export function parseLinePattern(text: string): LinePattern {
+  const expression = /^\/(.+)\/$/.exec(text)?.[1];
+  return expression === undefined ? text : new RegExp(expression);
 }
 
 function linePattern(expected: ExpectedLine): LinePattern {

@@ -87,11 +87,12 @@ static void mount_file_systems(void)
 }
 
 /*
- * /linuxrc that is not process 1 was started by a kernel that will mount another root when it returns
- * (Documentation/initrd.txt): tell it that this image is the root, and its /sbin/init runs next.
+ * As /linuxrc, process 1's child: the kernel will mount another root when this returns
+ * (Documentation/initrd.txt). Tell it that this image is the root, and its /sbin/init runs next.
  */
 static void stay_on_this_image(void)
 {
+  mount_file_systems();
   int file = kernel_open("/proc/sys/kernel/real-root-dev", O_WRONLY);
   if (file >= 0) {
     kernel_write(file, RAM0, sizeof RAM0 - 1);
@@ -160,9 +161,16 @@ void init_main(u32 *stack)
   struct system_names names;
 
   open_console();
+  if (call0(SYS_getpid) != 1) {
+    /* Started by hand on a running system: its /proc and /dev are not ours to touch. */
+    if (call0(SYS_getppid) > 1) {
+      say("this is a node's init, to be started by its kernel", "", "");
+      call1(SYS_exit, 1);
+    }
+    stay_on_this_image();
+  }
   mount_file_systems();
   open_console();
-  if (call0(SYS_getpid) != 1) stay_on_this_image();
 
   call1(SYS_newuname, (u32)&names);
   int length = read_text("/proc/cmdline", command_line, sizeof command_line);

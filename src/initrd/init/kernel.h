@@ -30,6 +30,7 @@ enum {
   SYS_sync = 36,
   SYS_ioctl = 54,
   SYS_dup2 = 63,
+  SYS_getppid = 64,
   SYS_setsid = 66,
   SYS_reboot = 88,
   SYS_socketcall = 102,
