@@ -30,7 +30,9 @@ export async function packingOf(path: string): Promise<Packing> {
   }
 }
 
-export interface UnpackOptions {
+export interface DecompressOptions {
+  /** What to call the file in an error. */
+  readonly called: string;
   /** Most bytes that may come out. */
   readonly limit: number;
   readonly signal?: AbortSignal;
@@ -61,7 +63,7 @@ export async function decompress(
   from: string,
   to: string,
   packing: Exclude<Packing, 'bare'>,
-  options: UnpackOptions,
+  options: DecompressOptions,
 ): Promise<string> {
   const names = PROGRAMS[packing] ?? [];
   for (const program of names) {
@@ -101,7 +103,7 @@ async function decompressBy(
   program: string,
   from: string,
   to: string,
-  options: UnpackOptions,
+  options: DecompressOptions,
 ): Promise<void> {
   // POSIX: ulimit -f counts blocks of 512 bytes; one more than the limit tells too much from just enough.
   const blocks = Math.floor(options.limit / 512) + 1;
@@ -110,21 +112,21 @@ async function decompressBy(
     ...(options.signal === undefined ? {} : { signal: options.signal }),
   });
   options.signal?.throwIfAborted();
-  if ((await stat(to)).size > options.limit) throw tooLarge(from, options.limit);
-  if (result.exitCode !== 0) throw damaged(from, program, result.tail.join('; '));
+  if ((await stat(to)).size > options.limit) throw tooLarge(options);
+  if (result.exitCode !== 0) throw damaged(options.called, program, result.tail.join('; '));
 }
 
 async function decompressIn(
   decoder: NodeJS.ReadWriteStream,
   from: string,
   to: string,
-  options: UnpackOptions,
+  options: DecompressOptions,
 ): Promise<void> {
   let total = 0;
   const bounded = new Transform({
     transform(chunk: Buffer, _encoding, done) {
       total += chunk.length;
-      if (total > options.limit) done(tooLarge(from, options.limit));
+      if (total > options.limit) done(tooLarge(options));
       else done(null, chunk);
     },
   });
@@ -135,20 +137,22 @@ async function decompressIn(
     signal.throwIfAborted();
     if (error instanceof KilnError) throw error;
     if ((error as NodeJS.ErrnoException | undefined)?.syscall !== undefined) throw error;
-    throw damaged(from, 'its decoder', error instanceof Error ? error.message : String(error));
+    // unbzip2-stream reads past the end of a truncated file and trips over what is not there.
+    const words = error instanceof TypeError ? 'unexpected end of file' : String((error as Error).message);
+    throw damaged(options.called, 'its decoder', words);
   }
 }
 
-function tooLarge(path: string, limit: number): KilnError {
-  return new KilnError('integrity', `${path} unpacks to more than ${limit} bytes, which no source does`, {
+function tooLarge({ called, limit }: DecompressOptions): KilnError {
+  return new KilnError('integrity', `${called} unpacks to more than ${limit} bytes, which no source does`, {
     hint: 'check where the file comes from',
   });
 }
 
-function damaged(path: string, decoder: string, words: string): KilnError {
+function damaged(called: string, decoder: string, words: string): KilnError {
   return new KilnError(
     'integrity',
-    `${path} is truncated or damaged: ${decoder} can't unpack it (${words})`,
+    `${called} is truncated or damaged: ${decoder} can't unpack it (${words})`,
     {
       hint: 'get the file anew; a sha256 in the recipe would tell earlier',
     },

@@ -28,8 +28,13 @@ export async function listMembers(path: string, words: string, signal?: AbortSig
   parser.on('entry', take);
   // Types that node-tar passes over in silence and GNU tar unpacks.
   parser.on('ignoredEntry', take);
+  let marked = false;
+  parser.on('eof', () => {
+    marked = true;
+  });
   parser.on('error', ended.reject);
-  parser.on('end', () => ended.resolve());
+  // Without its end mark (two blocks of zeros), an archive cut between two members would pass for a whole one.
+  parser.on('end', () => (marked ? ended.resolve() : ended.reject(new Error('it ends before its end mark'))));
   const feed = async () => {
     for await (const chunk of createReadStream(path, { highWaterMark: 4 << 20 })) {
       signal?.throwIfAborted();

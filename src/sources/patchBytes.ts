@@ -18,29 +18,30 @@ export async function readPatchBytes(
   options: { readonly signal?: AbortSignal } = {},
 ): Promise<Buffer> {
   const path = typeof source === 'string' ? source : source.path;
+  const called = typeof source === 'string' ? source : `${source.fileName} (source ${source.name})`;
   const found = await stat(path);
   if (!found.isFile()) {
-    throw new KilnError('invalid', `${path} is not a file, and a patch is one`, {
+    throw new KilnError('invalid', `${called} is not a file, and a patch is one`, {
       hint: 'give the patch itself, bare or packed as gz, bz2, xz or zst',
     });
   }
   const packing = await packingOf(path);
   if (packing === 'bare') {
-    if (found.size > MAX_PATCH_BYTES) throw tooLarge(path);
+    if (found.size > MAX_PATCH_BYTES) throw tooLarge(called);
     return readFile(path);
   }
   const directory = await mkdtemp(join(tmpdir(), 'kiln-patch-'));
   try {
     const unpacked = join(directory, 'patch');
-    await decompress(path, unpacked, packing, { limit: MAX_PATCH_BYTES, ...options });
+    await decompress(path, unpacked, packing, { called, limit: MAX_PATCH_BYTES, ...options });
     return await readFile(unpacked);
   } finally {
     await removeTree(directory);
   }
 }
 
-function tooLarge(path: string): KilnError {
-  return new KilnError('integrity', `${path} is larger than ${MAX_PATCH_BYTES} bytes, which no patch is`, {
+function tooLarge(called: string): KilnError {
+  return new KilnError('integrity', `${called} is larger than ${MAX_PATCH_BYTES} bytes, which no patch is`, {
     hint: 'check where the file comes from',
   });
 }

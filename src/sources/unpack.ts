@@ -80,7 +80,8 @@ async function unpackFile(
   let decoder = 'tar';
   if (packing !== 'bare') {
     archive = join(work, 'archive.tar');
-    decoder = `${await decompress(source.path, archive, packing, { limit: BOUNDS.bytes, ...abort })} | tar`;
+    const how = { called: nameOf(source), limit: BOUNDS.bytes, ...abort };
+    decoder = `${await decompress(source.path, archive, packing, how)} | tar`;
   }
   const verdict = await judge(source, archive, signal);
   const into = join(work, 'tree');
@@ -97,14 +98,18 @@ async function judge(
   archive: string,
   signal: AbortSignal | undefined,
 ): Promise<Verdict> {
-  const members = await listMembers(archive, `${source.fileName} (source ${source.name})`, signal);
+  const members = await listMembers(archive, nameOf(source), signal);
   const verdict = judgeMembers(members, BOUNDS);
   if ('top' in verdict) return verdict;
   throw refused(source, `member ${JSON.stringify(verdict.path)} ${verdict.reason}`);
 }
 
+function nameOf(source: FetchedSource): string {
+  return `${source.fileName} (source ${source.name})`;
+}
+
 function refused(source: FetchedSource, reason: string): KilnError {
-  return new KilnError('integrity', `${source.fileName} (source ${source.name}) is refused: ${reason}`, {
+  return new KilnError('integrity', `${nameOf(source)} is refused: ${reason}`, {
     hint: `nothing of it is used; check where ${source.fileName} comes from`,
   });
 }
