@@ -135,6 +135,9 @@ export async function compile(
   return { release, image, systemMap, modules: modular ? modules : undefined, compiled: build.compiled };
 }
 
+/** Runs make with both of its streams in one, so that an error stays behind the directory it belongs to. */
+export const ONE_STREAM: readonly string[] = ['-c', 'exec make "$@" 2>&1', 'make'];
+
 /** Runs make's targets one after another in one tree, and counts what they compile. */
 class TreeBuild {
   compiled = 0;
@@ -157,7 +160,7 @@ class TreeBuild {
       onProgress?.({ compiled: this.compiled, file });
     });
     const common = runOptions(this.#top, this.#options);
-    const result = await run('make', [...this.#arguments, ...targets], {
+    const result = await run('/bin/sh', [...ONE_STREAM, ...this.#arguments, ...targets], {
       ...common,
       onLine: (line) => {
         output.push(line);

@@ -24,13 +24,13 @@ const LINKER =
   /undefined reference to |multiple definition of |^(?:\S*ld|\S+\.o)(?::.*)?: (?:cannot find|final link failed|.*(?:overflow|truncated|not found))/;
 const NO_RULE = /\*\*\* No rule to make target ['`]([^']+)'/;
 const SHELL =
-  /^(?:\/bin\/\w*sh|\w+): (?:line \d+: )?.*: (?:command not found|No such file or directory|Permission denied)$/;
+  /^\S*sh: (?:line )?\d+: .*: (?:(?:command )?not found|No such file or directory|Permission denied)$/;
 const COMPILER_BROKE =
   /^(?:gcc|cc1|\S*\/gcc\S*): (?:fatal )?(?:error|internal compiler error)|internal compiler error/;
 
 /**
  * Reads make's output. Paths in compiler errors are made relative to the tree, by the directory that make
- * says it is in (with `--output-sync=target` that is right even when jobs run side by side).
+ * says it is in (with `--output-sync=target` and both streams in one that is right even when jobs run side by side).
  */
 export function readMakeOutput(tree: string, onCompiled: (file: string) => void): MakeOutput {
   const directories: string[] = [];

@@ -49,8 +49,8 @@ export async function findToolchain(request: ToolchainRequest): Promise<Toolchai
     describe(make, '--version'),
   ]);
   const compilerVersion = gccVersion(compiler, compilerSays);
-  const proper = cc1.at(-1) ?? '';
-  if (!isAbsolute(proper)) {
+  const proper = cc1.find((line) => isAbsolute(line));
+  if (proper === undefined) {
     throw new KilnError('tool', `${compiler} has no C compiler proper (cc1)`, {
       hint: `apt-get install ${packageOf(request.compiler)}`,
     });

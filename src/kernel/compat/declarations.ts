@@ -102,7 +102,7 @@ function functionHeader(text: string, at: number): number | undefined {
 const FORWARD = /extern\s(?<=^extern\s)\s*([\w \t*]+?\b(\w+)(?:\([^;{}]*\))?;)/gm;
 
 function declareStatic(text: string): string {
-  if (!text.includes('\nextern')) return text;
+  if (!text.includes('\nextern') && !text.startsWith('extern')) return text;
   return text.replace(FORWARD, (whole: string, declaration: string, name: string, at: number) => {
     const later = text.slice(at + whole.length);
     const definition = new RegExp(`^static\\s[\\w \\t*]*\\b${name}\\s*[[=;(]`, 'm').exec(later);

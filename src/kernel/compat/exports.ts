@@ -24,9 +24,11 @@ export const EXPORT_RULES: readonly CompatRule[] = [
         EXPORTED.test(peek(path) ?? ''),
       ),
     rewrite: (text) =>
-      text.replace(
-        /^([ \t]*EXPORT_SYMBOL(?:_NOVERS)?\(memset\);[ \t]*\n)/m,
-        '$1#undef memcmp\nextern int memcmp(const void *, const void *, size_t);\nEXPORT_SYMBOL_NOVERS(memcmp);\n',
-      ),
+      EXPORTED.test(text)
+        ? text
+        : text.replace(
+            /^([ \t]*EXPORT_SYMBOL(?:_NOVERS)?\(memset\);[ \t]*\n)/m,
+            '$1#undef memcmp\nextern int memcmp(const void *, const void *, size_t);\nEXPORT_SYMBOL_NOVERS(memcmp);\n',
+          ),
   },
 ];

@@ -1,0 +1,100 @@
+import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { beforeAll, expect, onTestFinished, test } from 'vitest';
+import { compile, configureTree, familyFor, findToolchain, type Toolchain } from '../../src/kernel/index.ts';
+import { digestOf } from '../../src/platform/digest.ts';
+
+const family = familyFor('2.4.99');
+let toolchain: Toolchain;
+
+beforeAll(async () => {
+  toolchain = await findToolchain({ compiler: 'gcc' });
+});
+
+/** A copy of the sample kernel in a directory of its own. */
+function sampleTree(name = 'linux'): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kiln-build-'));
+  onTestFinished(() => rmSync(folder, { recursive: true, force: true }));
+  cpSync('recipes/sample/linux', join(folder, name), { recursive: true });
+  return join(folder, name);
+}
+
+async function build(tree: string) {
+  await configureTree(tree, family, toolchain);
+  return await compile(tree, family, toolchain, {
+    jobs: 2,
+    modulesInto: `${tree}.root`,
+    buildDate: 1_000_000_000,
+  });
+}
+
+test('the sample kernel is configured and compiled, and says what it compiles', async () => {
+  const tree = sampleTree();
+  const config = await configureTree(tree, family, toolchain);
+  expect(readFileSync(config, 'utf8')).toContain('CONFIG_');
+  const seen: string[] = [];
+  const built = await compile(tree, family, toolchain, {
+    jobs: 2,
+    modulesInto: `${tree}.root`,
+    buildDate: 1_000_000_000,
+    onProgress: ({ compiled, file }) => seen.push(`${compiled} ${file}`),
+  });
+  expect(built.release).toBe('2.4.99');
+  expect(seen).toHaveLength(built.compiled);
+  expect(readFileSync(built.image).length).toBeGreaterThan(4096);
+  expect(seen.join('\n')).toMatch(/\d+ init\/main\.c/);
+});
+
+test('two builds in two directories give the same bytes', async () => {
+  const [one, two] = [await build(sampleTree()), await build(sampleTree('another-name'))];
+  expect(digestOf(readFileSync(two.image, 'base64'))).toBe(digestOf(readFileSync(one.image, 'base64')));
+  expect(readFileSync(two.systemMap, 'utf8')).toBe(readFileSync(one.systemMap, 'utf8'));
+});
+
+test('a file that does not compile fails the build with its line', async () => {
+  const tree = sampleTree();
+  writeFileSync(join(tree, 'init/main.c'), 'int main = oak;\n');
+  await expect(build(tree)).rejects.toMatchObject({
+    kind: 'failed',
+    message: 'make bzImage of Linux 2.4.99 failed',
+    lines: [expect.stringMatching(/^init\/main\.c:1:12: error: /)],
+  });
+});
+
+test('a configuration that never ends is given up', async () => {
+  const tree = sampleTree();
+  writeFileSync(join(tree, 'scripts/Configure'), 'while :; do :; done\n');
+  await expect(configureTree(tree, family, toolchain, { timeoutMs: 1500 })).rejects.toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining('still asked for values'),
+  });
+});
+
+test('a build that is called off ends with the reason given', async () => {
+  const tree = sampleTree();
+  await configureTree(tree, family, toolchain);
+  const controller = new AbortController();
+  const building = compile(tree, family, toolchain, {
+    jobs: 1,
+    modulesInto: `${tree}.root`,
+    buildDate: 0,
+    signal: controller.signal,
+    onProgress: () => controller.abort(new Error('called off')),
+  });
+  await expect(building).rejects.toThrow('called off');
+});
+
+test('a tree without a configuration is refused', async () => {
+  const options = { jobs: 1, modulesInto: '/nonexistent', buildDate: 0 };
+  await expect(compile(sampleTree(), family, toolchain, options)).rejects.toThrow(
+    /the tree is not configured/,
+  );
+});
+
+test('a path that make would take apart is refused', async () => {
+  await expect(configureTree(sampleTree('a b'), family, toolchain)).rejects.toMatchObject({
+    kind: 'invalid',
+    message: expect.stringContaining("can't be built in"),
+  });
+});

@@ -1,0 +1,28 @@
+import { expect, test } from 'vitest';
+import { FAMILIES, familyFor } from '../../src/kernel/family.ts';
+
+test.each(['2.4.0', '2.4.22', '2.4.37.11', '2.4.99'])('%s is a kernel of the 2.4 family', (version) => {
+  expect(familyFor(version).name).toBe('linux-2.4-i386');
+});
+
+test.each(['2.3.99', '2.40.1', '3.4.22', '12.4.22', ''])(
+  '%j is refused, and what there is is named',
+  (version) => {
+    expect(() => familyFor(version)).toThrow(
+      expect.objectContaining({ kind: 'invalid', hint: expect.stringContaining('2.4.x on i386') }),
+    );
+  },
+);
+
+test('another architecture is refused', () => {
+  expect(() => familyFor('2.4.22', 'alpha')).toThrow(/2\.4\.22 on alpha/);
+});
+
+test('every flag and variable has a reason', () => {
+  const all = FAMILIES.flatMap((family) => [
+    ...family.compilerFlags,
+    ...family.assemblerFlags,
+    ...family.variables,
+  ]);
+  expect(all.filter(({ reason }) => reason.length < 10)).toEqual([]);
+});

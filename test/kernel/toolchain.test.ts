@@ -1,0 +1,56 @@
+import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { tmpdir } from 'node:os';
+import { join } from 'node:path';
+import { expect, onTestFinished, test } from 'vitest';
+import { findToolchain } from '../../src/kernel/toolchain.ts';
+
+function fakeCompiler(script: string): string {
+  const folder = mkdtempSync(join(tmpdir(), 'kiln-cc-'));
+  onTestFinished(() => rmSync(folder, { recursive: true }));
+  const path = join(folder, 'cc');
+  writeFileSync(path, `#!/bin/sh\n${script}\n`);
+  chmodSync(path, 0o755);
+  return path;
+}
+
+test('the tools of this machine are found and identified', async () => {
+  const toolchain = await findToolchain({ compiler: 'gcc' });
+  expect(toolchain).toMatchObject({
+    compiler: expect.stringMatching(/^\/.*gcc$/),
+    compilerVersion: expect.stringMatching(/^gcc version \d+\.\d+/),
+    binutilsVersion: expect.stringMatching(/^GNU ld/),
+    makeVersion: expect.stringMatching(/^GNU Make/),
+    fingerprint: expect.stringMatching(/^[0-9a-f]{64}$/),
+  });
+});
+
+test('the same tools have the same fingerprint', async () => {
+  const [one, two] = await Promise.all([
+    findToolchain({ compiler: 'gcc' }),
+    findToolchain({ compiler: 'gcc' }),
+  ]);
+  expect(two.fingerprint).toBe(one.fingerprint);
+});
+
+test('a compiler that describes itself otherwise has another fingerprint', async () => {
+  const real = await findToolchain({ compiler: 'gcc' });
+  const other = fakeCompiler(`gcc "$@"; echo "Configured with: something else" >&2`);
+  const toolchain = await findToolchain({ compiler: other });
+  expect(toolchain.fingerprint).not.toBe(real.fingerprint);
+});
+
+test('a missing compiler is named with its package', async () => {
+  await expect(findToolchain({ compiler: 'gcc-3' })).rejects.toMatchObject({
+    kind: 'tool',
+    message: 'gcc-3 is not installed',
+    hint: 'apt-get install gcc-3',
+  });
+});
+
+test('a compiler that is not GCC is refused', async () => {
+  const other = fakeCompiler('echo "clang version 14.0.6"');
+  await expect(findToolchain({ compiler: other })).rejects.toMatchObject({
+    kind: 'invalid',
+    message: expect.stringContaining('is not GCC'),
+  });
+});
