@@ -1,4 +1,6 @@
+import { KilnError } from '../../platform/errors.ts';
 import { type AuditReport, auditConfig } from '../audit.ts';
+import { diffConfigs } from '../diff.ts';
 import type { Requested } from '../fragment.ts';
 import { parseBase, type Values } from './base.ts';
 import { type Resolved, resolve } from './resolve.ts';
@@ -16,13 +18,23 @@ export type ResolveInput = (
   readonly baseName?: string;
   /** In order of precedence, lowest first, as `mergeFragments` gives them. */
   readonly requested: readonly Requested[];
+  /**
+   * Resolve the result again until nothing changes any more, as a build needs it: a question that comes
+   * before what it depends on looks at old values, so that oldconfig run twice can differ from once.
+   */
+  readonly settle?: boolean;
 };
+
+/** One pass more settles whatever the trees of 2.2 and 2.4 hold; what goes round in a circle never does. */
+const MAX_PASSES = 10;
 
 export interface ResolvedConfig {
   /** The final `.config`, byte for byte what `yes "" | make oldconfig` gives (latin1). */
   readonly dotConfig: string;
   /** include/linux/autoconf.h, likewise. */
   readonly autoconf: string;
+  /** How often the questions were gone through: 1 unless `settle` took more. */
+  readonly passes: number;
   readonly audit: AuditReport;
 }
 
@@ -31,15 +43,36 @@ export interface ResolvedConfig {
  * code, and says of every request what became of it and why. `loadTree` once and give `tree` when many
  * configurations of one tree are to be resolved.
  * @throws KilnError `invalid` with file and line: a Config.in or base that can't be read, a value that a
- *   question does not accept.
+ *   question does not accept; with `settle`, a configuration that each pass changes again.
  */
 export function resolveConfig(input: ResolveInput): ResolvedConfig {
   const tree = 'tree' in input ? input.tree : loadTree(input.reader, input.arch);
   const base = parseBase(input.base, input.baseName ?? 'base .config');
-  const start = withRequests(base, input.requested);
-  const resolved = resolve(tree, start);
+  let start = withRequests(base, input.requested);
+  let resolved = resolve(tree, start);
+  let passes = 1;
+  while (input.settle === true) {
+    const again = parseBase(resolved.dotConfig, '.config');
+    const next = resolve(tree, again);
+    if (next.dotConfig === resolved.dotConfig) break;
+    if (passes >= MAX_PASSES) throw unsettled(resolved.dotConfig, next.dotConfig);
+    start = again;
+    resolved = next;
+    passes += 1;
+  }
   const audit = auditResolved(tree, base, start, input.requested, resolved);
-  return { dotConfig: resolved.dotConfig, autoconf: resolved.autoconf, audit };
+  return { dotConfig: resolved.dotConfig, autoconf: resolved.autoconf, passes, audit };
+}
+
+function unsettled(one: string, other: string): KilnError {
+  const symbols = diffConfigs(one, other).map(({ symbol }) => symbol);
+  return new KilnError(
+    'invalid',
+    `the configuration does not settle: each pass changes ${symbols.join(', ')}`,
+    {
+      hint: "these options' statements contradict each other; leave one of them out",
+    },
+  );
 }
 
 /** The values that a run begins with: the base, then every request in turn. */

@@ -13,6 +13,8 @@ export interface Dialect {
   readonly choiceAliases: boolean;
   /** A string that is "?" asks for help, for ever when nobody answers (2.4). */
   readonly stringHelp: boolean;
+  /** Old values go through `echo`: blanks are squeezed, and a leading -n is lost. */
+  readonly echoedValues: boolean;
 }
 
 /** What an interpreter not given, or one unlike the kernel's, is taken for: the last of 2.4. */
@@ -22,6 +24,7 @@ export const LAST_DIALECT: Dialect = {
   hexPrefix: true,
   choiceAliases: true,
   stringHelp: true,
+  echoedValues: true,
 };
 
 /** Reads the dialect off the text of scripts/Configure. */
@@ -31,7 +34,8 @@ export function detectDialect(configure: string | undefined): Dialect {
     intRange: /\\>= \$min/.test(configure),
     mboolPresets: /eval "\$var=y"/.test(configure),
     hexPrefix: /'0x\[0-9a-fA-F\]/.test(configure),
-    choiceAliases: configure.includes('*/"$ans"'),
+    choiceAliases: !/^\s*"\$ans"\* \)/m.test(configure),
     stringHelp: /\[ "\$ans" = "\?" \]/.test(configure),
+    echoedValues: /\$\(eval echo/.test(configure),
   };
 }

@@ -300,7 +300,7 @@ function setTristate(
 /** As `$(eval echo "\${X}")` gives it: blanks squeezed, and what echo takes for its options gone. */
 function oldValue(run: Run, symbol: string): string {
   const value = run.values.get(symbol);
-  if (value === undefined || !/[\s-]/.test(value)) return value ?? '';
+  if (value === undefined || !run.tree.dialect.echoedValues || !/[\s-]/.test(value)) return value ?? '';
   const words = value.split(/[ \t\n]+/).filter((word) => word !== '');
   while (words[0] !== undefined && /^-[neE]+$/.test(words[0])) words.shift();
   return words.join(' ');

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync } from 'node:fs';
 import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { homedir, tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -15,6 +15,7 @@ export function kernelTarball(version: string): string | undefined {
 export interface ConfigFiles {
   readonly directory: string;
   readonly reader: SourceReader;
+  readonly architectures: () => string[];
   readonly remove: () => Promise<void>;
 }
 
@@ -29,7 +30,12 @@ export async function unpackConfigFiles(tarball: string): Promise<ConfigFiles> {
   ]);
   if (result.exitCode !== 0) throw new Error(result.tail.join('\n'));
   await mkdir(join(directory, 'include/linux'), { recursive: true });
-  return { directory, reader: directoryReader(directory), remove: () => rm(directory, { recursive: true }) };
+  return {
+    directory,
+    reader: directoryReader(directory),
+    architectures: () => readdirSync(join(directory, 'arch')).sort(),
+    remove: () => rm(directory, { recursive: true }),
+  };
 }
 
 export function directoryReader(directory: string): SourceReader {

@@ -1,0 +1,70 @@
+import { readdirSync, readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { type ConfigTree, loadTree, parseFragment, resolveConfig } from '../../src/kconfig/index.ts';
+import { type ConfigFiles, kernelTarball, unpackConfigFiles } from './cml1/kernels.ts';
+
+const directory = join(import.meta.dirname, '../../kconfig');
+const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
+  .filter((name) => name.endsWith('.config'))
+  .map((name) => name.replace(/\.config$/, ''))
+  .sort();
+const textOf = (name: string) => readFileSync(join(directory, `${name}.config`), 'utf8');
+const fragment = (name: string) => parseFragment(textOf(name), `kconfig/${name}.config`);
+
+/** Needs a patch, or is for the later tree only. */
+const ELSEWHERE: Record<string, readonly string[]> = {
+  '2.4.22': ['openmosix', 'mfs', 'gentoo-2003', 'nic/forcedeth', 'nic/skge', 'nic/sky2', 'cpu/geode-lx'],
+  '2.4.37.11': ['openmosix', 'mfs', 'gentoo-2003'],
+};
+
+test.each(names)('%s says in its head what it is for and what it needs', (name) => {
+  const head = textOf(name).split('\n\n')[0] ?? '';
+  expect(head).toMatch(/^(# .+\n?)+$/);
+  expect(head).toMatch(/^# .*Needs /m);
+});
+
+test('there is a fragment for every Ethernet driver that all-modules has', () => {
+  const modules = fragment('nic/all-modules').options.filter(({ want }) => want === 'm');
+  const builtIn = names
+    .filter((name) => name.startsWith('nic/') && name !== 'nic/all-modules')
+    .flatMap((name) => fragment(name).options.map(({ symbol }) => symbol));
+  expect(modules.length).toBe(75);
+  for (const { symbol } of modules) expect(builtIn).toContain(symbol);
+});
+
+describe.each(['2.4.22', '2.4.37.11'])('on Linux %s', (version) => {
+  const tarball = kernelTarball(version);
+  const title = tarball === undefined ? ` (skipped: no linux-${version} tarball)` : '';
+  const fitting = names.filter((name) => ELSEWHERE[version]?.includes(name) === false);
+  let files: ConfigFiles | undefined;
+  let tree: ConfigTree | undefined;
+
+  beforeAll(async () => {
+    if (tarball === undefined) return;
+    files = await unpackConfigFiles(tarball);
+    tree = loadTree(files.reader, 'i386');
+  });
+  afterAll(() => files?.remove());
+
+  test.skipIf(tarball === undefined).each(fitting)(`netboot and %s get all they ask for${title}`, (name) => {
+    if (files === undefined || tree === undefined) throw new Error('not unpacked');
+    const alone = name.startsWith('netboot') ? [name] : ['netboot', name];
+    const requested = alone.flatMap((each) => fragment(each).options);
+    const base = files.reader.read('arch/i386/defconfig') ?? '';
+    const { audit, passes } = resolveConfig({ tree, base, requested, settle: true });
+    expect(audit.requested.filter(({ status }) => status !== 'ok')).toEqual([]);
+    expect(passes).toBe(1);
+  });
+
+  test.skipIf(tarball === undefined)(`openmosix names the patch it needs${title}`, () => {
+    if (files === undefined || tree === undefined) throw new Error('not unpacked');
+    const requested = [...fragment('openmosix').options, ...fragment('mfs').options];
+    const { audit } = resolveConfig({ tree, base: '', requested });
+    const says = (symbol: string) => audit.requested.find((entry) => entry.symbol === symbol)?.why;
+    expect(says('CONFIG_MOSIX')).toContain('the patch openMosix');
+    expect(says('CONFIG_MOSIX_FS')).toContain(
+      version === '2.4.22' ? 'the patch openMosix' : 'openMosix dropped MFS and DFSA with 2.4.26',
+    );
+  });
+});
