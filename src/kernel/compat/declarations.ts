@@ -12,19 +12,12 @@ export const DECLARATION_RULES: readonly CompatRule[] = [
   {
     id: 'array-of-unknown-struct',
     reason: 'an extern array of a struct that another header defines is an error: that header is included',
-    files: ['include/net/icmp.h', 'include/net/ipv6.h'],
+    files: ['include/net/icmp.h', 'include/net/ipv6.h', 'include/net/udp.h'],
     guard: (peek) => peek('include/net/snmp.h') !== undefined,
     rewrite: (text) =>
       /^extern\s+struct\s+\w+_mib\s+\w+\[/m.test(text) && !text.includes('<net/snmp.h>')
         ? text.replace(/^#include[^\n]*\n/m, '$&#include <net/snmp.h>\n')
         : text,
-  },
-  {
-    id: 'static-after-extern',
-    reason: 'a header declares extern what a file defines as static: the header lets go of it',
-    files: ['include/linux/fs.h'],
-    guard: (peek) => /^static\s+char\s+root_device_name\[/m.test(peek('init/do_mounts.c') ?? ''),
-    rewrite: (text) => text.replace(/^extern\s+char\s+root_device_name\[\];[ \t]*\n/m, ''),
   },
   {
     id: 'static-prototype-in-function',
@@ -37,6 +30,12 @@ export const DECLARATION_RULES: readonly CompatRule[] = [
     reason: 'a file declares extern what it defines as static further down: it declares it as static',
     files: { under: C_FOLDERS, matches: (path) => path.endsWith('.c') },
     rewrite: declareStatic,
+  },
+  {
+    id: 'designator-without-equals',
+    reason: 'a designated initializer without its equals sign is an error: it gets one',
+    files: ['drivers/media/video/bttv-driver.c'],
+    rewrite: (text) => text.replace(/^([ \t]*\.\w+)[ \t]+(?=\d)/gm, '$1 = '),
   },
   {
     id: 'parameter-array',
@@ -70,7 +69,7 @@ function moveArraysBehindStructs(text: string): string {
 }
 
 const INNER_PROTOTYPE =
-  /static\s(?<=^[ \t]+static\s)(?!\s*inline)[\w \t]+[ \t*]\w+\([^;{}()=]*\);(?=[ \t]*\n)/gm;
+  /static\s(?<=^[ \t]+static\s)(?!\s*inline)[\w \t]+[ \t*]\w+[ \t]*\([^;{}()=]*\);(?=[ \t]*\n)/gm;
 
 function moveStaticPrototypes(text: string): string {
   let result = text;

@@ -22,9 +22,18 @@ const CANDIDATE = new RegExp(String.raw`\*\s*\)\s*${OPERAND}\s*\)?\s*(?:\+\+|--|
 
 /** A macro that is a cast member, of a name that ATM drivers assign through: `((struct x *)(dev)->dev_data)`. */
 const DATA_MACRO = new RegExp(
-  String.raw`^(#define\s+\w+\(\w+\)\s+)\(${POINTER_CAST}\s*(\(\w+\)->(?:dev|phy)_data)\)`,
+  String.raw`^(#define\s+\w+\(\w+\)\s+)\(${POINTER_CAST}\s*(\(?\w+\)?->(?:dev|phy)_data|\(\(?\w+\)?->(?:dev|phy)_data\))\)`,
   'gm',
 );
+
+/** `(long)p->priv = 0`, where `priv` is a pointer. */
+const AS_NUMBER = new RegExp(
+  String.raw`${NOT_THROUGH}\((u?long|unsigned long)\)\s*${OPERAND}(\s*=(?!=))`,
+  'g',
+);
+
+/** A value that is cast to the type it has: `(T)(((T *)p)[i]) = 0`. */
+const NEEDLESS = /\((unsigned(?: \w+)+)\)\s*(\(\(\(\1 \*\)\s*\(?\w+\)?\)\[[^\]]*\]\))(?=\s*=(?!=))/g;
 
 export const LVALUE_RULES: readonly CompatRule[] = [
   {
@@ -46,6 +55,18 @@ export const LVALUE_RULES: readonly CompatRule[] = [
     reason: 'a macro that casts a member is assigned through: it becomes an lvalue',
     files: { under: ['drivers/atm'], matches: isCSource },
     rewrite: (text) => text.replace(DATA_MACRO, '$1(*($2*)&$3)'),
+  },
+  {
+    id: 'cast-lvalue-number',
+    reason: 'a pointer is assigned to as if it were a number: it is written through a pointer to that',
+    files: ['drivers/isdn/hisax/hfc_pci.c', 'drivers/usb/ax8817x.c'],
+    rewrite: (text) => text.replace(AS_NUMBER, '(*($1 *)&$2)$3'),
+  },
+  {
+    id: 'cast-lvalue-needless',
+    reason: 'an lvalue is cast to the type that it has, and is none any more: the cast goes',
+    files: ['drivers/scsi/atp870u.c'],
+    rewrite: (text) => text.replace(NEEDLESS, '$2'),
   },
   {
     id: 'comma-lvalue',

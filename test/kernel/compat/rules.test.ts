@@ -6,6 +6,8 @@ import { COMPAT_RULES_2_4 } from '../../../src/kernel/compat/rules-2.4.ts';
 interface Example {
   readonly rule: string;
   readonly claim: string;
+  /** Where the source stands, for a rule that asks; any file by default. */
+  readonly path?: string;
   readonly before: string;
   readonly after: string;
 }
@@ -84,6 +86,55 @@ const EXAMPLES: readonly Example[] = [
     claim: 'a macro that casts a member is an lvalue',
     before: '#define BOX(d) ((struct box *) (d)->dev_data)\n',
     after: '#define BOX(d) (*(struct box **)&(d)->dev_data)\n',
+  },
+  {
+    rule: 'cast-lvalue-macro',
+    claim: 'a macro with the member in parentheses is an lvalue as well',
+    before: '#define BOX(d) ((struct box *)(d->dev_data))\n',
+    after: '#define BOX(d) (*(struct box **)&(d->dev_data))\n',
+  },
+  {
+    rule: 'cast-lvalue-number',
+    claim: 'a pointer is written as a number',
+    before: '(long) p->priv = 0;\nif ((ulong) p == 1) return;\n',
+    after: '(*(long *)&p->priv) = 0;\nif ((ulong) p == 1) return;\n',
+  },
+  {
+    rule: 'cast-lvalue-needless',
+    claim: 'a cast to the same type goes',
+    before: '(unsigned short int) (((unsigned short int *) (p))[i + 3]) = 0;\n',
+    after: '(((unsigned short int *) (p))[i + 3]) = 0;\n',
+  },
+  {
+    rule: 'own-errno',
+    claim: 'a static errno has a name of its own',
+    before: 'static int errno;\nint f(void) { return errno; }\n',
+    after: 'static int own_errno;\n#define errno own_errno\nint f(void) { return errno; }\n',
+  },
+  {
+    rule: 'extern-after-static',
+    claim: 'a definition is as static as its declaration',
+    before: 'static struct ctl_table a[];\nctl_table a[] = {\n};\nctl_table b[] = {\n};\n',
+    after: 'static struct ctl_table a[];\nstatic ctl_table a[] = {\n};\nctl_table b[] = {\n};\n',
+  },
+  {
+    rule: 'unknown-wait-queue',
+    claim: 'the array has a type that there is',
+    before: 'extern struct wait_queue main_wait[2];\n',
+    after: 'extern wait_queue_t main_wait[2];\n',
+  },
+  {
+    rule: 'designator-without-equals',
+    claim: 'the equals sign is put in',
+    before: '\t\t.clock             42,\n\t\t.width = 7,\n',
+    after: '\t\t.clock = 42,\n\t\t.width = 7,\n',
+  },
+  {
+    rule: 'static-of-extern',
+    claim: 'the definition is not static',
+    path: 'drivers/block/nbd.c',
+    before: 'static int requests_in;\nstatic int other;\n',
+    after: 'int requests_in;\nstatic int other;\n',
   },
   {
     rule: 'comma-lvalue',
@@ -212,9 +263,9 @@ function rule(id: string): CompatRule {
   return found;
 }
 
-describe.each(EXAMPLES)('$rule: $claim', ({ rule: id, before, after }) => {
-  test('rewrites', () => expect(rule(id).rewrite(before, 'x.c')).toBe(after));
-  test('applied twice is applied once', () => expect(rule(id).rewrite(after, 'x.c')).toBe(after));
+describe.each(EXAMPLES)('$rule: $claim', ({ rule: id, before, after, path = 'x.c' }) => {
+  test('rewrites', () => expect(rule(id).rewrite(before, path)).toBe(after));
+  test('applied twice is applied once', () => expect(rule(id).rewrite(after, path)).toBe(after));
 });
 
 describe.each(UNTOUCHED)('$rule leaves $claim', ({ rule: id, text }) => {

@@ -1,0 +1,77 @@
+import type { CompatRule } from './rule.ts';
+
+/**
+ * Names that a header declares extern and one file defines as static. The header's reading wins where its
+ * inline functions or other files could use the name: the definition loses its `static`.
+ */
+const DECLARED_EXTERN: Readonly<Record<string, readonly string[]>> = {
+  'drivers/atm/iphase.c': ['IADebugFlag'],
+  'drivers/block/nbd.c': ['requests_in', 'requests_out'],
+  'drivers/char/generic_serial.c': ['gs_debug'],
+  'drivers/md/lvm.c': ['vg_count'],
+  'drivers/net/irda/litelink.c': ['baud_rates'],
+  'drivers/net/wan/comx.c': ['comx_root_dir'],
+  'drivers/scsi/cpqfcTSworker.c': ['valid_al_pa'],
+  'drivers/usb/inode.c': ['usbdevfs_bus_file_operations', 'usbdevfs_bus_inode_operations'],
+  'fs/ufs/super.c': ['ufs_fs_type'],
+  'net/ipv6/ip6_fib.c': ['fib6_walker_list'],
+  'net/irda/irlan/irlan_common.c': ['irlan_state'],
+  'net/irda/irttp.c': ['irttp'],
+};
+
+/** Files with an errno of their own beside the one that system call macros declare. */
+const OWN_ERRNO: readonly string[] = [
+  'drivers/bluetooth/bt3c_cs.c',
+  'drivers/net/hamradio/baycom_epp.c',
+  'drivers/sound/sound_firmware.c',
+  'drivers/sound/wavfront.c',
+];
+
+export const SHARED_NAME_RULES: readonly CompatRule[] = [
+  {
+    id: 'static-after-extern',
+    reason: 'a header declares extern what a file defines as static: the header lets go of it',
+    files: ['include/linux/fs.h'],
+    guard: (peek) => /^static\s+char\s+root_device_name\[/m.test(peek('init/do_mounts.c') ?? ''),
+    rewrite: (text) => text.replace(/^extern\s+char\s+root_device_name\[\];[ \t]*\n/m, ''),
+  },
+  {
+    id: 'static-of-extern',
+    reason: 'a file defines as static what its header declares extern: the definition is not static any more',
+    files: Object.keys(DECLARED_EXTERN),
+    rewrite: (text, path) =>
+      (DECLARED_EXTERN[path] ?? []).reduce(
+        (result, name) =>
+          result.replace(
+            new RegExp(`^static[ \\t]+((?:[\\w \\t*]*[ \\t*]|DECLARE_\\w+\\()${name}\\b)`, 'gm'),
+            '$1',
+          ),
+        text,
+      ),
+  },
+  {
+    id: 'own-errno',
+    reason: "a static errno conflicts with the system call macros' extern one: it gets a name of its own",
+    files: OWN_ERRNO,
+    rewrite: (text) =>
+      text.replace(
+        /^static[ \t]+int[ \t]+errno;[ \t]*\n/m,
+        'static int own_errno;\n#define errno own_errno\n',
+      ),
+  },
+  {
+    id: 'extern-after-static',
+    reason: 'a table is declared static and defined without: the definition is static as well',
+    files: ['net/ipv6/sysctl_net_ipv6.c'],
+    rewrite: (text) =>
+      text.replace(/^ctl_table (\w+)\[\] =/gm, (line: string, name: string) =>
+        new RegExp(`^static struct ctl_table ${name}\\[\\];`, 'm').test(text) ? `static ${line}` : line,
+      ),
+  },
+  {
+    id: 'unknown-wait-queue',
+    reason: 'an array of a struct that no kernel of this series has: it gets the type of its name today',
+    files: ['net/khttpd/prototypes.h'],
+    rewrite: (text) => text.replace(/^extern struct wait_queue (\w+\[)/m, 'extern wait_queue_t $1'),
+  },
+];
