@@ -1,9 +1,11 @@
 import { randomBytes } from 'node:crypto';
 import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, stat } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import type { FileDigests } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
+import { listIfAny } from '../platform/files.ts';
 import type { Attempt } from './failures.ts';
 import { Digester } from './hashing.ts';
 import { describeMismatch, findMismatch, olderDigests, type Pins } from './pins.ts';
@@ -23,7 +25,8 @@ export async function takeLocalFile(
   if (unusable !== undefined) return unusable;
   const directory = partialDirectory(cacheDirectory);
   await mkdir(directory, { recursive: true });
-  const copy = join(directory, `${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+  await sweepCopies(directory);
+  const copy = join(directory, `${hostname()}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
   try {
     const digests = await copyDigesting(path, copy, pins, signal);
     const mismatch = findMismatch(pins, digests);
@@ -73,4 +76,21 @@ async function copyDigesting(
     await target.close();
   }
   return digester.digests();
+}
+
+/** Removes what processes of this machine that are gone (kill -9, a power cut) have left half copied. */
+async function sweepCopies(directory: string): Promise<void> {
+  for (const name of await listIfAny(directory)) {
+    const [, host, pid] = /^(.+)\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name) ?? [];
+    if (host === hostname() && !isAlive(Number(pid))) await rm(join(directory, name), { force: true });
+  }
+}
+
+function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return !hasErrno(error, 'ESRCH');
+  }
 }

@@ -1,4 +1,7 @@
+import { spawnSync } from 'node:child_process';
+import { existsSync } from 'node:fs';
 import { chmod, mkdir, readdir, stat, symlink, writeFile } from 'node:fs/promises';
+import { hostname } from 'node:os';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { afterEach, beforeEach, describe, expect, test } from 'vitest';
@@ -86,6 +89,16 @@ describe('the places of a source', () => {
     );
     expect(source).toMatchObject({ from: 'cache', sha256 });
     expect(options.events.map((event) => event.status)).toEqual(['cached', 'verified']);
+  });
+
+  test('what a killed process had half copied is swept away, what a living one is copying is not', async () => {
+    const path = await put('there', 'a.patch');
+    const gone = spawnSync('true').pid;
+    const dead = await put('cache/sources/partial', `${hostname()}.${gone}.0123abcd.tmp`);
+    const alive = await put('cache/sources/partial', `${hostname()}.${process.pid}.0123abcd.tmp`);
+    const elsewhere = await put('cache/sources/partial', `other.${gone}.0123abcd.tmp`);
+    await fetchSource(spec([path]), recording(cache));
+    expect([dead, alive, elsewhere].map((file) => existsSync(file))).toEqual([false, true, true]);
   });
 
   test('files in the store are read-only', async () => {
