@@ -147,7 +147,7 @@ function summary(results: readonly VariantResult[]): string {
     if (result.substituted.length > 0) lines.push(`${name}: substituted: ${result.substituted.join(', ')}`);
   }
   if (results.every((result) => result.status === 'published' || result.status === 'built')) {
-    if (results.every((result) => result.steps.run <= (result.channel === null ? 0 : 1))) {
+    if (results.every((result) => result.steps.run === 0)) {
       lines.push('Everything was built already; nothing had to be done.');
     }
   }

@@ -65,7 +65,6 @@ export function createProgram(): Command {
     registerPublish,
     registerLogs,
 
-
     registerDoctor,
     registerConfig,
   ]) {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasErrno, KilnError } from '../platform/errors.ts';
-import { exists, listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
 import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
 import { expandVariant, type Variant } from '../recipe/variants.ts';
@@ -89,6 +89,7 @@ export async function extendLock(
   recipe: LoadedRecipe,
   added: Readonly<Record<string, LockedSource>>,
 ): Promise<void> {
+  if (Object.keys(added).length === 0) return;
   const lock = await readLock(recipe);
   const next = { ...added, ...lock };
   for (const [name, source] of Object.entries(added)) {
@@ -96,6 +97,5 @@ export async function extendLock(
     if (lock[name]?.file !== source.file) next[name] = source;
   }
   const text = formatLock(next);
-  if (text !== formatLock(lock) || !(await exists(recipe.lockFile)))
-    await writeFileAtomic(recipe.lockFile, text);
+  if (text !== formatLock(lock)) await writeFileAtomic(recipe.lockFile, text);
 }

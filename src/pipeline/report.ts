@@ -12,8 +12,11 @@ export interface Reporter {
   readonly variant: string;
   readonly log: string;
   readonly counts: { hit: number; run: number };
-  /** Runs a step between its events. What it gives back says in `detail` what came of it. */
-  step<T extends { readonly detail: string }>(step: StepName, action: () => Promise<T>): Promise<T>;
+  /**
+   * Runs a step between its events. What it gives back says in `detail` what came of it, and in `hit` that
+   * it found everything done.
+   */
+  step<T extends StepOutcome>(step: StepName, action: () => Promise<T>): Promise<T>;
   hit(step: StepName, detail: string): void;
   skipped(step: StepName, reason: string): void;
   progress(step: StepName, text: string): void;
@@ -21,6 +24,11 @@ export interface Reporter {
   warning(sentence: string): void;
   /** Lines for the log alone. */
   write(...lines: string[]): void;
+}
+
+export interface StepOutcome {
+  readonly detail: string;
+  readonly hit?: boolean;
 }
 
 /** Starts a variant's log and its reporter. */
@@ -43,6 +51,10 @@ export function startReporter(home: Home, recipe: string, variant: string, sink:
       tell({ type: 'step-started', variant: fullName, step });
       try {
         const outcome = await action();
+        if (outcome.hit === true) {
+          this.hit(step, outcome.detail);
+          return outcome;
+        }
         const seconds = (Date.now() - started) / 1000;
         counts.run += 1;
         write(`# ${step}: ${outcome.detail} (${seconds.toFixed(1)} s)`);

@@ -170,8 +170,12 @@ async function publish(
       channel,
       reason === undefined ? {} : { reason },
     );
-    const verb = published.flipped ? 'now generation' : 'is at generation';
-    return { ...published, detail: `${channel} ${verb} ${published.generation}` };
+    const verb = published.flipped ? 'points to' : 'points already to';
+    return {
+      ...published,
+      hit: !published.flipped,
+      detail: `${channel} ${verb} generation ${published.generation}`,
+    };
   });
   progress.channel = outcome.channel;
   progress.generation = outcome.generation;
