@@ -1,8 +1,10 @@
-import type { Ask, Choice, Define, Dep, Node, Setter } from './ast.ts';
+import { askBool, askHex, askInt, askString, askTristate } from './ask.ts';
+import type { Ask, Choice, Define, Dep, Node } from './ast.ts';
 import type { Values } from './base.ts';
-import { expandFields, holds, type Lookup, variableOf } from './condition.ts';
+import { expandFields, holds, variableOf } from './condition.ts';
 import { refuse } from './lexer.ts';
-import { afterX, ConfigOutput } from './output.ts';
+import { ConfigOutput } from './output.ts';
+import { endless, oldValue, type Run, setTristate } from './run.ts';
 import type { Trace } from './trace.ts';
 import type { ConfigTree } from './tree.ts';
 
@@ -36,15 +38,6 @@ export function resolve(tree: ConfigTree, base: ReadonlyMap<string, string>, tra
   };
   execute(run, tree.root);
   return { dotConfig: run.output.dotConfig(), autoconf: run.output.autoconf(), values };
-}
-
-interface Run {
-  readonly tree: ConfigTree;
-  readonly values: Values;
-  readonly lookup: Lookup;
-  readonly output: ConfigOutput;
-  readonly trace: Trace | undefined;
-  steps: number;
 }
 
 function execute(run: Run, nodes: readonly Node[]): void {
@@ -121,26 +114,6 @@ function ask(run: Run, node: Ask): void {
   }
 }
 
-function askBool(run: Run, node: Setter & { symbol: string }): void {
-  const old = oldValue(run, node.symbol) || 'n';
-  if (old === 'm') setTristate(run, node, node.symbol, 'y', { kind: 'boolean' });
-  else if (/^(y|Y|[yY]es)$/.test(old)) setTristate(run, node, node.symbol, 'y', { kind: 'asked' });
-  else if (/^(n|N|[nN]o)$/.test(old)) setTristate(run, node, node.symbol, 'n', { kind: 'asked' });
-  else throw endless(node, node.symbol, old, 'y or n');
-}
-
-function askTristate(run: Run, node: Setter & { symbol: string }): void {
-  if (run.lookup('CONFIG_MODULES') !== 'y') {
-    askBool(run, node);
-    return;
-  }
-  const old = oldValue(run, node.symbol) || 'n';
-  if (/^(y|Y|[yY]es)$/.test(old)) setTristate(run, node, node.symbol, 'y', { kind: 'asked' });
-  else if (/^(n|N|[nN]o)$/.test(old)) setTristate(run, node, node.symbol, 'n', { kind: 'asked' });
-  else if (/^[mM]$/.test(old)) setTristate(run, node, node.symbol, 'm', { kind: 'asked' });
-  else throw endless(node, node.symbol, old, 'y, m or n');
-}
-
 function depend(run: Run, node: Dep): void {
   const deps = expandFields(node.deps, run.lookup);
   const stop = node.kind === 'dep_bool' ? /^[mn]$/ : /^n$/;
@@ -200,62 +173,6 @@ function define(run: Run, node: Define): void {
   run.values.set(symbol, value);
 }
 
-function askInt(run: Run, node: Ask): void {
-  const [fallback, lowest, highest] = expandFields(node.args, run.lookup);
-  const value = oldValue(run, node.symbol) || (fallback ?? '');
-  if (run.tree.dialect.intRange) {
-    if (!inRange(value, lowest ?? '-10000000', highest ?? '10000000')) {
-      const range = `a number from ${lowest ?? '-10000000'} to ${highest ?? '10000000'}`;
-      throw endless(node, node.symbol, value, range);
-    }
-  } else if (!/^[0-9]+$/.test(value)) {
-    throw endless(node, node.symbol, value, 'a number');
-  }
-  run.output.int(node.symbol, value);
-  run.trace?.set(node, node.symbol, value, { kind: 'asked' });
-  run.values.set(node.symbol, value);
-}
-
-function inRange(value: string, lowest: string, highest: string): boolean {
-  if (![value, lowest, highest].every((text) => /^-?[0-9]+$/.test(text))) return false;
-  return BigInt(value) >= BigInt(lowest) && BigInt(value) <= BigInt(highest);
-}
-
-function askHex(run: Run, node: Ask): void {
-  const value = oldValue(run, node.symbol) || (expandFields(node.args, run.lookup)[0] ?? '');
-  const digits = run.tree.dialect.hexPrefix ? withPrefix(value) : withoutPrefix(value);
-  if (digits === undefined) throw endless(node, node.symbol, value, 'a hexadecimal number');
-  run.output.hex(node.symbol, digits);
-  run.trace?.set(node, node.symbol, digits, { kind: 'asked' });
-  run.values.set(node.symbol, digits);
-}
-
-function withPrefix(value: string): string | undefined {
-  if (/^0x[0-9a-fA-F]+$/.test(value)) return value;
-  return /^[0-9a-fA-F]+$/.test(value) ? `0x${value}` : undefined;
-}
-
-/** The older interpreter cuts twice: once from the default, once from the answer. */
-function withoutPrefix(value: string): string | undefined {
-  const digits = afterX(afterX(value));
-  return /^[0-9a-fA-F]+$/.test(digits) ? digits : undefined;
-}
-
-function askString(run: Run, node: Ask): void {
-  const value = oldValue(run, node.symbol) || (expandFields(node.args, run.lookup)[0] ?? '');
-  if (value === '?' && run.tree.dialect.stringHelp) throw endless(node, node.symbol, value, 'a text');
-  if (/["\\$`]/.test(value)) {
-    throw refuse(
-      `${node.symbol}=${value} holds a quote, a backslash, $ or a backquote`,
-      node.file,
-      node.line,
-    );
-  }
-  run.output.string(node.symbol, value);
-  run.trace?.set(node, node.symbol, value, { kind: 'asked' });
-  run.values.set(node.symbol, value);
-}
-
 function choose(run: Run, node: Choice): void {
   let answer = node.fallback;
   let held: string | undefined;
@@ -283,34 +200,4 @@ function findMember(node: Choice, answer: string, aliases: boolean): string | un
     found = member.symbol;
   }
   return found;
-}
-
-function setTristate(
-  run: Run,
-  node: Setter,
-  symbol: string,
-  value: string,
-  cause: Parameters<Trace['set']>[3],
-): void {
-  run.output.tristate(symbol, value);
-  run.trace?.set(node, symbol, value, cause);
-  run.values.set(symbol, value);
-}
-
-/** As `$(eval echo "\${X}")` gives it: blanks squeezed, and what echo takes for its options gone. */
-function oldValue(run: Run, symbol: string): string {
-  const value = run.values.get(symbol);
-  if (value === undefined || !run.tree.dialect.echoedValues || !/[\s-]/.test(value)) return value ?? '';
-  const words = value.split(/[ \t\n]+/).filter((word) => word !== '');
-  while (words[0] !== undefined && /^-[neE]+$/.test(words[0])) words.shift();
-  return words.join(' ');
-}
-
-function endless(node: Setter, symbol: string, value: string, wanted: string): Error {
-  return refuse(
-    `${node.kind} ${symbol} has the value '${value}', which is not ${wanted}`,
-    node.file,
-    node.line,
-    'make oldconfig would ask this question for ever: give it another value in a fragment or in the base',
-  );
 }
