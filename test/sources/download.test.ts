@@ -259,7 +259,7 @@ describe('a server that fails', () => {
       response.writeHead(200, { 'content-length': release.length, etag: '"1"' });
       response.write(release.subarray(0, 300_000));
     });
-    const patience = { attempts: 2, firstDelayMs: 1, maxDelayMs: 1, stallMs: 300 };
+    const patience = { attempts: 20, firstDelayMs: 1, maxDelayMs: 1, stallMs: 300 };
     const options = recording(cache, { patience });
     expect(await fetchSource(spec([server.url('/a')]), options)).toMatchObject({ sha256 });
     expect(options.events).toContainEqual(
