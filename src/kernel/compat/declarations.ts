@@ -85,10 +85,12 @@ function moveStaticPrototypes(text: string): string {
 
 /** Offset of the first line of the function (its return type) whose body holds `at`. */
 function functionHeader(text: string, at: number): number | undefined {
-  const open = text.lastIndexOf('\n{', at);
   const close = text.lastIndexOf('\n}', at);
-  if (open < 0 || close > open) return undefined;
-  let start = open + 1;
+  const body = text.slice(close + 1, at);
+  const alone = body.lastIndexOf('\n{');
+  const open = alone >= 0 ? alone + 1 : (/^\w[^;\n]*\{[ \t]*$/m.exec(body)?.index ?? -1);
+  if (open < 0) return undefined;
+  let start = close + 1 + open;
   while (start > 0) {
     const previous = text.lastIndexOf('\n', start - 2) + 1;
     const line = text.slice(previous, start - 1);

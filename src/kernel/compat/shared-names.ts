@@ -8,24 +8,33 @@ const DECLARED_EXTERN: Readonly<Record<string, readonly string[]>> = {
   'drivers/atm/iphase.c': ['IADebugFlag'],
   'drivers/block/nbd.c': ['requests_in', 'requests_out'],
   'drivers/char/generic_serial.c': ['gs_debug'],
+  'drivers/char/sonypi.c': ['verbose'],
   'drivers/md/lvm.c': ['vg_count'],
-  'drivers/net/irda/litelink.c': ['baud_rates'],
+  'drivers/net/arlan.c': ['arlan_version', 'siteName'],
   'drivers/net/wan/comx.c': ['comx_root_dir'],
   'drivers/scsi/cpqfcTSworker.c': ['valid_al_pa'],
   'drivers/usb/inode.c': ['usbdevfs_bus_file_operations', 'usbdevfs_bus_inode_operations'],
   'fs/ufs/super.c': ['ufs_fs_type'],
   'net/ipv6/ip6_fib.c': ['fib6_walker_list'],
-  'net/irda/irlan/irlan_common.c': ['irlan_state'],
   'net/irda/irttp.c': ['irttp'],
 };
 
-/** Files with an errno of their own beside the one that system call macros declare. */
-const OWN_ERRNO: readonly string[] = [
-  'drivers/bluetooth/bt3c_cs.c',
-  'drivers/net/hamradio/baycom_epp.c',
-  'drivers/sound/sound_firmware.c',
-  'drivers/sound/wavfront.c',
-];
+/**
+ * Names that a file defines as static for itself, though a header that it reads declares another thing of
+ * that name: several files do so, and as globals they would collide.
+ */
+const OWN_NAMES: Readonly<Record<string, string>> = {
+  'drivers/bluetooth/bt3c_cs.c': 'errno',
+  'drivers/net/hamradio/baycom_epp.c': 'errno',
+  'drivers/net/irda/actisys.c': 'baud_rates',
+  'drivers/net/irda/litelink.c': 'baud_rates',
+  'drivers/sound/sound_firmware.c': 'errno',
+  'drivers/sound/wavfront.c': 'errno',
+  'fs/intermezzo/methods.c': 'filter_oppar',
+  'net/bluetooth/bnep/sock.c': 'sockfd_lookup',
+  'net/bluetooth/cmtp/sock.c': 'sockfd_lookup',
+  'net/irda/irlan/irlan_common.c': 'irlan_state',
+};
 
 export const SHARED_NAME_RULES: readonly CompatRule[] = [
   {
@@ -50,14 +59,17 @@ export const SHARED_NAME_RULES: readonly CompatRule[] = [
       ),
   },
   {
-    id: 'own-errno',
-    reason: "a static errno conflicts with the system call macros' extern one: it gets a name of its own",
-    files: OWN_ERRNO,
-    rewrite: (text) =>
-      text.replace(
-        /^static[ \t]+int[ \t]+errno;[ \t]*\n/m,
-        'static int own_errno;\n#define errno own_errno\n',
-      ),
+    id: 'static-of-its-own',
+    reason: "a file's static thing has the name of another in a header: it gets a name of its own",
+    files: Object.keys(OWN_NAMES),
+    rewrite(text, path) {
+      const name = OWN_NAMES[path] ?? '';
+      if (text.includes(`#define ${name} own_${name}`)) return text;
+      return text.replace(
+        new RegExp(`^static\\b[^\\n]*\\b${name}\\b`, 'm'),
+        `#define ${name} own_${name}\n$&`,
+      );
+    },
   },
   {
     id: 'extern-after-static',

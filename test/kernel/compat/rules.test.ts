@@ -57,6 +57,12 @@ const EXAMPLES: readonly Example[] = [
     after: 'int a;\n\nstatic void tick(int);\nint\nprobe(void)\n{\n\treturn 0;\n}\n',
   },
   {
+    rule: 'static-prototype-in-function',
+    claim: 'a brace behind the header is seen as well',
+    before: 'int a;\n\nstatic int probe (int x) { \n   int y;\n   static int tick (int);\n   return y;\n}\n',
+    after: 'int a;\n\nstatic int tick (int);\nstatic int probe (int x) { \n   int y;\n   return y;\n}\n',
+  },
+  {
     rule: 'extern-then-static',
     claim: 'a forward declaration is as static as the definition',
     before: 'extern struct ops box_ops;\nint a;\nstatic struct ops box_ops = { 0 };\n',
@@ -106,10 +112,11 @@ const EXAMPLES: readonly Example[] = [
     after: '(((unsigned short int *) (p))[i + 3]) = 0;\n',
   },
   {
-    rule: 'own-errno',
-    claim: 'a static errno has a name of its own',
-    before: 'static int errno;\nint f(void) { return errno; }\n',
-    after: 'static int own_errno;\n#define errno own_errno\nint f(void) { return errno; }\n',
+    rule: 'static-of-its-own',
+    claim: 'a static errno has a name of its own, in macros as well',
+    path: 'drivers/sound/wavfront.c',
+    before: 'int a;\nstatic int errno;\nint f(void) { return errno; }\n',
+    after: 'int a;\n#define errno own_errno\nstatic int errno;\nint f(void) { return errno; }\n',
   },
   {
     rule: 'extern-after-static',
