@@ -3,7 +3,7 @@ import { access, constants, open, stat } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { Transform } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
-import { createGunzip, createZstdDecompress } from 'node:zlib';
+import { createGunzip } from 'node:zlib';
 import unbzip2 from 'unbzip2-stream';
 import { KilnError } from '../platform/errors.ts';
 import { baseEnvironment, run } from '../platform/process.ts';
@@ -42,7 +42,7 @@ export interface DecompressOptions {
 const PROGRAMS: Readonly<Partial<Record<Packing, readonly string[]>>> = {
   bz2: ['lbzip2', 'bzip2'],
   xz: ['xz'],
-  // zlib's decoder of Node 24 stops at the end of the first frame; pzstd writes many.
+  // Not Node's own decoder: it takes the first frame for the whole file, and pzstd writes many.
   zst: ['zstd'],
 };
 
@@ -50,7 +50,6 @@ const PROGRAMS: Readonly<Partial<Record<Packing, readonly string[]>>> = {
 const STREAMS: Readonly<Partial<Record<Packing, { name: string; make: () => NodeJS.ReadWriteStream }>>> = {
   gz: { name: 'zlib', make: () => createGunzip() },
   bz2: { name: 'unbzip2-stream', make: () => unbzip2() },
-  zst: { name: 'zlib', make: () => createZstdDecompress() },
 };
 
 /**
