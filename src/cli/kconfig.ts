@@ -4,11 +4,13 @@ import type { Command } from 'commander';
 import {
   type AuditReport,
   type ConfigTree,
+  configureKbuild,
   describeEntry,
   describeSymbol,
   diffConfigs,
   type Fragment,
   investigate,
+  isKbuildTree,
   loadTree,
   mergeFragments,
   parseBase,
@@ -61,8 +63,7 @@ function registerMerge(kconfig: Command): void {
     .option('--output <FILE>', 'write the .config to FILE instead of stdout');
   addTreeOptions(command, true).action(async (options: TreeOptions & { output?: string }) => {
     const { json } = await contextOf(command);
-    const input = await readInput(options);
-    const { dotConfig, audit } = resolveConfig(input);
+    const { dotConfig, audit } = await settle(options);
     if (options.output !== undefined) await writeFileAtomic(options.output, Buffer.from(dotConfig, 'latin1'));
     if (json) printJson({ config: dotConfig, requested: audit.requested, ok: audit.ok });
     else if (options.output === undefined) process.stdout.write(Buffer.from(dotConfig, 'latin1'));
@@ -77,7 +78,7 @@ function registerAudit(kconfig: Command): void {
     .description('hold what fragments ask for against what the tree would give, and say why it differs');
   addTreeOptions(command, true).action(async (options: TreeOptions) => {
     const { json } = await contextOf(command);
-    const { audit } = resolveConfig(await readInput(options));
+    const { audit } = await settle(options);
     if (json) printJson(audit);
     else print(formatAudit(audit));
     process.exitCode = audit.ok ? 0 : 1;
@@ -141,7 +142,7 @@ function registerDiff(kconfig: Command): void {
 
 function addTreeOptions(command: Command, fragmentsNeeded: boolean): Command {
   command
-    .requiredOption('--tree <DIR>', 'the kernel tree (2.2 or 2.4)')
+    .requiredOption('--tree <DIR>', 'the kernel tree')
     .option('--arch <ARCH>', 'the architecture, as under arch/', 'i386')
     .option('--base <FILE>', "the .config to begin with (default: the architecture's defconfig)");
   const words = 'a fragment: a path, or a name under kconfig/ such as nic/8139too; give it once for each';
@@ -156,15 +157,37 @@ function collect(value: string, before: readonly string[] | undefined): string[]
 
 async function readInput(options: TreeOptions): Promise<Input> {
   const reader = treeReader(options.tree);
+  if (isKbuildTree(reader, options.arch)) {
+    throw new KilnError(
+      'usage',
+      `${options.tree} is a 2.6 or later tree: explain and solve are for 2.2 and 2.4`,
+      {
+        hint: 'merge and audit work for it, with the reasons',
+      },
+    );
+  }
   const tree = loadTree(reader, options.arch);
-  const fragments = await Promise.all((options.fragment ?? []).map(readFragment));
-  const { requested, conflicts } = mergeFragments('', fragments);
-  refuseConflicts(conflicts);
+  const requested = await readRequests(options);
   const defconfig = `arch/${options.arch}/defconfig`;
   if (options.base === undefined) {
     return { reader, tree, base: reader.read(defconfig) ?? '', baseName: defconfig, requested };
   }
   return { reader, tree, base: await readText(options.base), baseName: options.base, requested };
+}
+
+/** What becomes of the fragments, by the rules of the tree's family. */
+async function settle(options: TreeOptions): Promise<{ dotConfig: string; audit: AuditReport }> {
+  if (!isKbuildTree(treeReader(options.tree), options.arch)) return resolveConfig(await readInput(options));
+  const requested = await readRequests(options);
+  const base = options.base === undefined ? {} : { base: await readText(options.base) };
+  return await configureKbuild({ directory: options.tree, arch: options.arch, ...base, requested });
+}
+
+async function readRequests(options: TreeOptions): Promise<readonly Requested[]> {
+  const fragments = await Promise.all((options.fragment ?? []).map(readFragment));
+  const { requested, conflicts } = mergeFragments('', fragments);
+  refuseConflicts(conflicts);
+  return requested;
 }
 
 async function readFragment(name: string): Promise<Fragment> {

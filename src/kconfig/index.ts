@@ -9,5 +9,8 @@ export { showAssignment } from './cml1/why.ts';
 export { type ConfigDifference, diffConfigs } from './diff.ts';
 export { parseDotConfig, sameValue } from './dotconfig.ts';
 export { type Fragment, parseFragment, type Requested } from './fragment.ts';
+export { auditKbuild, type KbuildAuditInput } from './kbuild/audit.ts';
+export { configureKbuild, type KbuildConfigInput } from './kbuild/make.ts';
+export { isKbuildTree, type KbuildTree, loadKbuildTree } from './kbuild/parse.ts';
 export { type Conflict, describeConflict, type Merged, mergeFragments, refuseConflicts } from './merge.ts';
 export { treeReader } from './tree-reader.ts';
