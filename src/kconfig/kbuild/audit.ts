@@ -40,10 +40,13 @@ function why(context: Context, symbol: string, want: string): string | undefined
     return describeUnknown(symbol, names, context.tree.version);
   }
   const got = context.values.get(symbol);
-  if (rank(want) < rank(got))
-    return whyMore(context, symbol) ?? (want === 'm' ? whyBool(entries) : undefined);
   const asked = entries.find(({ prompt }) => prompt !== undefined);
+  if (rank(want) < rank(got)) {
+    const selected = whyMore(context, symbol) ?? (want === 'm' ? whyBool(entries) : undefined);
+    if (selected !== undefined) return selected;
+  }
   if (asked === undefined) return `${place(first)} has no prompt: ${selectors(context, symbol)}`;
+  if (rank(want) < rank(got)) return whyChosen(asked);
   return whyLess(context, asked, Math.max(rank(want), 1) as Tristate) ?? whyBool(entries, want);
 }
 
@@ -55,10 +58,13 @@ function whyLess(context: Context, entry: Entry, wanted: Tristate): string | und
   if (failing !== undefined) return `${place(entry)} depends on ${unmet(context, failing, wanted)}`;
   const hidden = firstBelow(context, shown, 1);
   if (hidden !== undefined) return `${place(entry)} is asked only if ${unmet(context, hidden, 1)}`;
+  return whyChosen(entry);
+}
+
+function whyChosen(entry: Entry): string | undefined {
   const choice = entry.blocks.findLast(({ kind }) => kind === 'choice');
-  if (choice !== undefined)
-    return `${place(entry)} is a member of the choice at ${choice.file}:${choice.line}, which took another`;
-  return undefined;
+  if (choice === undefined) return undefined;
+  return `${place(entry)} is a member of the choice at ${choice.file}:${choice.line}, which takes exactly one`;
 }
 
 function firstBelow(context: Context, all: readonly Depends[], wanted: Tristate): Depends | undefined {
