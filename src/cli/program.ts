@@ -9,6 +9,7 @@ import { registerChannels } from './channels.ts';
 import { registerConfig } from './config.ts';
 import { registerDoctor } from './doctor.ts';
 
+import { registerKconfig } from './kconfig.ts';
 import { registerLogs } from './logs.ts';
 import { note, reportError, styled } from './output.ts';
 
@@ -64,7 +65,7 @@ export function createProgram(): Command {
     registerChannels,
     registerPublish,
     registerLogs,
-
+    registerKconfig,
     registerDoctor,
     registerConfig,
   ]) {

@@ -78,6 +78,9 @@ function describeIssue(issue: z.core.$ZodIssue): { path: RecipePath; sentence: s
   ) {
     return [{ path, sentence: `is missing; expected ${issue.expected}` }];
   }
+  if (issue.code === 'invalid_key') {
+    return [{ path, sentence: `expected ${issue.issues.map(({ message }) => message).join('; ')}` }];
+  }
   return [{ path, sentence: issue.message.replace(/^Invalid (input|string): /, '') }];
 }
 
