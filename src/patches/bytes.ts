@@ -89,21 +89,23 @@ export class LineIndex {
   private scan(line: number): boolean {
     const { bytes } = this;
     const length = bytes.length;
-    let at = this.scanned;
     const before = this.known;
-    while (this.known <= line && at < length) {
-      if (bytes[at++] === NEWLINE) {
-        if (this.known === this.starts.length) this.grow();
-        this.starts[this.known++] = at;
-      }
+    let { starts, known, scanned: at } = this;
+    // Locals, not fields: this loop passes over every byte of every file that is patched.
+    while (known <= line && at < length) {
+      if (bytes[at++] !== NEWLINE) continue;
+      if (known === starts.length) starts = this.grow();
+      starts[known++] = at;
     }
+    this.known = known;
     this.scanned = at;
-    return this.known > before;
+    return known > before;
   }
 
-  private grow(): void {
+  private grow(): Uint32Array<ArrayBuffer> {
     const bigger = new Uint32Array(this.starts.length * 4);
     bigger.set(this.starts);
     this.starts = bigger;
+    return bigger;
   }
 }

@@ -34,13 +34,14 @@ export interface PlaceOptions {
  * Finds the one place of every hunk of a file: the stated line where all context matches, else the place
  * that needs the fewest shifts, with the offsets of earlier hunks carried along (see choose.ts). Pure.
  * @param hunks in the order in which the patch has them
+ * @param index the file's lines, where the caller goes on to use them
  */
 export function placeHunks(
   file: Uint8Array,
   hunks: readonly Hunk[],
   options: PlaceOptions = {},
+  index: LineIndex = new LineIndex(file),
 ): readonly Placement[] {
-  const index = new LineIndex(file);
   return placeAsStated(file, index, hunks) ?? placeBySearch(file, index, hunks, options);
 }
 
@@ -178,8 +179,11 @@ function findApplied(file: Uint8Array, index: LineIndex, hunk: Hunk): number | u
 }
 
 /** The file with every placed hunk applied; hunks that have no place are left out. */
-export function applyPlacements(file: Uint8Array, placements: readonly Placement[]): Uint8Array {
-  const index = new LineIndex(file);
+export function applyPlacements(
+  file: Uint8Array,
+  placements: readonly Placement[],
+  index: LineIndex = new LineIndex(file),
+): Uint8Array {
   const source = asBuffer(file);
   const size = placements.reduce((sum, placement) => sum + placement.hunk.body.length, file.length);
   const target = Buffer.allocUnsafe(size);

@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import { applyBinary } from './binary.ts';
-import { fromLatin1, latin1, noBytes, sameBytes } from './bytes.ts';
+import { fromLatin1, LineIndex, latin1, noBytes, sameBytes } from './bytes.ts';
 import { sideBytes, stripReturns } from './hunks.ts';
 import type { Overlay } from './overlay.ts';
 import { applyPlacements, type Placement, placeHunks } from './place.ts';
@@ -84,10 +84,11 @@ function remove(context: SectionContext, section: FileSection, target: Target, e
     context.onChanged?.(section, target.path, before, noBytes());
     return uniform(section, target, 'applied');
   }
-  const { placements, crlfStripped } = place(context, section, before);
+  const index = new LineIndex(before);
+  const { placements, crlfStripped } = place(context, section, before, index);
   const report = reportOf(section, target, before, placements, crlfStripped);
   if (placements.some((placement) => placement.status !== 'applied')) return report;
-  const after = applyPlacements(before, placements);
+  const after = applyPlacements(before, placements, index);
   if (after.length > 0) {
     const left = latin1(after).split('\n').length - 1;
     return refused(section, target.path, `the file it removes has ${left} more lines than it knows of`);
@@ -111,8 +112,9 @@ function modify(context: SectionContext, section: FileSection, target: Target, e
   }
   const before = bytesOf(entry);
   if (section.binary !== undefined) return modifyBinary(context, section, target, entry, before);
-  const { placements, crlfStripped } = place(context, section, before);
-  const after = section.hunks.length === 0 ? before : applyPlacements(before, placements);
+  const index = new LineIndex(before);
+  const { placements, crlfStripped } = place(context, section, before, index);
+  const after = section.hunks.length === 0 ? before : applyPlacements(before, placements, index);
   const report = reportOf(section, target, before, placements, crlfStripped);
   const moved = target.from !== undefined;
   if (!moved && report.action === 'mode' && entry.kind === 'file') {
@@ -132,7 +134,9 @@ function modify(context: SectionContext, section: FileSection, target: Target, e
 function hasResult(context: SectionContext, section: FileSection, source: Entry, there: Entry): boolean {
   const now = bytesOf(there);
   if (section.hunks.length > 0) {
-    return place(context, section, now).placements.every((placement) => placement.status === 'already');
+    return place(context, section, now, new LineIndex(now)).placements.every(
+      (placement) => placement.status === 'already',
+    );
   }
   if (section.newBlob !== undefined) return isBlob(now, section.newBlob);
   return source.kind === 'absent' || sameBytes(bytesOf(source), now);
@@ -173,17 +177,18 @@ function place(
   context: SectionContext,
   section: FileSection,
   before: Uint8Array,
+  index: LineIndex,
 ): { readonly placements: readonly Placement[]; readonly crlfStripped: boolean } {
   const { oldBlob } = section;
   const options = {
     fuzz: context.fuzz,
     ...(oldBlob === undefined || oldBlob.length < 7 ? {} : { exactBase: () => isBlob(before, oldBlob) }),
   };
-  const placements = placeHunks(before, section.hunks, options);
+  const placements = placeHunks(before, section.hunks, options, index);
   if (!section.crlf || placements.every(({ status }) => status === 'applied')) {
     return { placements, crlfStripped: false };
   }
-  const stripped = placeHunks(before, section.hunks.map(stripReturns), options);
+  const stripped = placeHunks(before, section.hunks.map(stripReturns), options, index);
   const landed = (list: readonly Placement[]) =>
     list.filter(({ status }) => status === 'applied' || status === 'already').length;
   return landed(stripped) > landed(placements)

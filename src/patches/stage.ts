@@ -1,5 +1,17 @@
-import { closeSync, fsyncSync, openSync, readFileSync, symlinkSync, writeSync } from 'node:fs';
-import { lstat, mkdir, open, readFile, rename, rmdir, unlink } from 'node:fs/promises';
+import {
+  closeSync,
+  fsyncSync,
+  lstatSync,
+  mkdirSync,
+  openSync,
+  readFileSync,
+  renameSync,
+  rmdirSync,
+  symlinkSync,
+  unlinkSync,
+  writeSync,
+} from 'node:fs';
+import { lstat, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { removeTree, syncDirectory, writeFileAtomic } from '../platform/files.ts';
@@ -94,7 +106,7 @@ async function isThere(path: string): Promise<boolean> {
 /** Finishes an interrupted series that has its journal, else clears its stage away. */
 async function recover(tree: string): Promise<'finished' | 'undone' | undefined> {
   if (await isThere(journalOf(tree))) {
-    await carryOut(tree, readJournal(await readFile(journalOf(tree), 'utf8'), journalOf(tree)), false);
+    carryOut(tree, readJournal(await readFile(journalOf(tree), 'utf8'), journalOf(tree)));
     await unlink(journalOf(tree));
     await removeTree(stageOf(tree));
     return 'finished';
@@ -123,54 +135,59 @@ function readJournal(text: string, path: string): Journal {
   return { version: 1, moves };
 }
 
-/** Does what a journal says; what is done already is passed over. */
-async function carryOut(tree: string, journal: Journal, durable: boolean): Promise<void> {
+/**
+ * Does what a journal says; what is done already is passed over. Synchronous: it is short, and the less comes
+ * between the moves, the shorter a reader of the tree sees some files new and others old.
+ */
+function carryOut(tree: string, journal: Journal): ReadonlySet<string> {
   const disk = new DiskTree(tree);
   const directories = new Set<string>();
   for (const move of journal.moves) {
-    if (!('remove' in move)) continue;
-    if (disk.hasParent(move.path)) await unlinkIfAny(join(tree, move.path));
     directories.add(dirname(move.path));
+    if ('remove' in move && disk.hasParent(move.path)) unlinkIfAny(join(tree, move.path));
   }
   disk.forget();
   for (const move of journal.moves) {
     if ('remove' in move) continue;
     if (!disk.hasParent(move.path)) {
-      await mkdir(dirname(join(tree, move.path)), { recursive: true });
+      mkdirSync(dirname(join(tree, move.path)), { recursive: true });
       disk.forget();
     }
-    await renameIfAny(join(stageOf(tree), String(move.stage)), join(tree, move.path));
-    directories.add(dirname(move.path));
+    renameIfAny(`${stageOf(tree)}/${move.stage}`, `${tree}/${move.path}`);
   }
-  for (const directory of directories) await removeEmpty(tree, directory);
-  if (!durable) return;
+  for (const directory of directories) removeEmpty(tree, directory);
+  return directories;
+}
+
+async function syncDirectories(tree: string, directories: ReadonlySet<string>): Promise<void> {
   for (const directory of directories) {
     if (await isThere(join(tree, directory))) await syncDirectory(join(tree, directory));
   }
 }
 
-async function unlinkIfAny(path: string): Promise<void> {
+function unlinkIfAny(path: string): void {
   try {
-    await unlink(path);
+    unlinkSync(path);
   } catch (error) {
     // A directory stands there when an interrupted run has got further already.
     if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EISDIR')) throw error;
   }
 }
 
-async function renameIfAny(from: string, to: string): Promise<void> {
+function renameIfAny(from: string, to: string): void {
   try {
-    await rename(from, to);
+    renameSync(from, to);
   } catch (error) {
-    if (!hasErrno(error, 'ENOENT') || (await isThere(from))) throw error;
+    const staged = lstatSync(from, { throwIfNoEntry: false });
+    if (!hasErrno(error, 'ENOENT') || staged !== undefined) throw error;
   }
 }
 
 /** Removes directories that a patch has emptied, as GNU patch and git do. */
-async function removeEmpty(tree: string, directory: string): Promise<void> {
+function removeEmpty(tree: string, directory: string): void {
   for (let at = directory; at !== '.' && at !== ''; at = dirname(at)) {
     try {
-      await rmdir(join(tree, at));
+      rmdirSync(join(tree, at));
     } catch (error) {
       if (hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'EBUSY')) return;
       if (!hasErrno(error, 'ENOENT')) throw error;
@@ -222,7 +239,8 @@ class SideStage implements Stage {
     const journal: Journal = { version: 1, moves };
     if (this.durable) await syncDirectory(stageOf(this.tree));
     await this.writeJournal(JSON.stringify(journal));
-    await carryOut(this.tree, journal, this.durable);
+    const directories = carryOut(this.tree, journal);
+    if (this.durable) await syncDirectories(this.tree, directories);
     await unlink(journalOf(this.tree));
   }
 

@@ -94,7 +94,7 @@ function refuseMore(reader: PatchReader, hunkLine: number): void {
     if (first !== SPACE && first !== PLUS && first !== MINUS) return;
     if (first !== SPACE) {
       const text = reader.text(at);
-      if (/^(--- |\+\+\+ |---?\s*$|-- )/.test(text)) return;
+      if (/^(--- |\+\+\+ |-{1,3}\s*$|-- )/.test(text)) return;
       if (at !== reader.at) return;
       reader.fail(
         `the hunk at line ${hunkLine} goes on behind the lines its header announces`,
