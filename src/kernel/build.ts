@@ -121,7 +121,8 @@ export async function compile(
   if (modular) {
     await build.make([targets.modules]);
     await mkdir(options.modulesInto, { recursive: true });
-    await build.make([targets.install, `INSTALL_MOD_PATH=${await realpath(options.modulesInto)}`]);
+    // One process: the rule that empties the directory is not ordered before those that fill it.
+    await build.make([targets.install, '-j1', `INSTALL_MOD_PATH=${await realpath(options.modulesInto)}`]);
   }
   const modules = join(options.modulesInto, 'lib/modules', release);
   // A symlink to the tree, which is nowhere to be found on the machine that the modules are for.

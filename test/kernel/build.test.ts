@@ -1,4 +1,4 @@
-import { cpSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -20,7 +20,20 @@ function sampleTree(name = 'linux'): string {
   return join(folder, name);
 }
 
+/** The options of the sample that a network card's module needs. */
+const MODULAR = [
+  'MODULES=y',
+  'PCI=y',
+  'NET=y',
+  'INET=y',
+  'NETDEVICES=y',
+  'NET_ETHERNET=y',
+  'NET_PCI=y',
+  'NE2K_PCI=m',
+];
+
 async function build(tree: string) {
+  writeFileSync(join(tree, '.config'), MODULAR.map((line) => `CONFIG_${line}\n`).join(''));
   await configureTree(tree, family, toolchain);
   return await compile(tree, family, toolchain, {
     jobs: 2,
@@ -44,6 +57,12 @@ test('the sample kernel is configured and compiled, and says what it compiles', 
   expect(seen).toHaveLength(built.compiled);
   expect(readFileSync(built.image).length).toBeGreaterThan(4096);
   expect(seen.join('\n')).toMatch(/\d+ init\/main\.c/);
+});
+
+test('modules are installed under their release, without a link to the tree', async () => {
+  const built = await build(sampleTree());
+  expect(existsSync(join(built.modules ?? '', 'kernel/drivers/net/ne2k-pci.o'))).toBe(true);
+  expect(existsSync(join(built.modules ?? '', 'build'))).toBe(false);
 });
 
 test('two builds in two directories give the same bytes', async () => {

@@ -58,7 +58,7 @@ describe.each(['2.4.22', '2.4.37.11'])('Linux %s', (version) => {
       expect(applyCompat(tree, [...family.compatRules, ...family.reproducibleRules])).toEqual([]);
 
       const fragments = FRAGMENTS.map((name) => readFileSync(`kconfig/${name}.config`, 'utf8'));
-      writeFileSync(join(tree, '.config'), fragments.join(''));
+      writeFileSync(join(tree, '.config'), `${fragments.join('')}CONFIG_BLK_DEV_LOOP=m\n`);
       const config = await configureTree(tree, family, toolchain);
       expect(readFileSync(config, 'utf8')).toMatch(/^CONFIG_8139TOO=y$/m);
       const built = await compile(tree, family, toolchain, {
@@ -67,6 +67,8 @@ describe.each(['2.4.22', '2.4.37.11'])('Linux %s', (version) => {
         buildDate: sourceDateEpoch({}),
       });
       expect(built.release).toBe(version);
+      expect(existsSync(join(built.modules ?? '', 'kernel/drivers/block/loop.o'))).toBe(true);
+      expect(existsSync(join(built.modules ?? '', 'build'))).toBe(false);
 
       const console = (await bootUntil(built.image, /my address is/)).join('\n');
       expect(console).toContain(`Linux version ${version} (kiln@kiln)`);
