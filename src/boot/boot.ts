@@ -1,11 +1,11 @@
 import { createWriteStream } from 'node:fs';
-import { mkdir, readFile, realpath, rm } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { dirname, isAbsolute, join, relative } from 'node:path';
 import { finished } from 'node:stream/promises';
 import { parseBootScript } from '../initrd/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { readTextIfAny } from '../platform/files.ts';
-import { type RunResult, run } from '../platform/process.ts';
+import { lineSplitter, type RunResult, run } from '../platform/process.ts';
 import { tftpRequests } from './capture.ts';
 import {
   type ConsoleFailure,
@@ -16,6 +16,7 @@ import {
   type LinePattern,
   renderLine,
 } from './console.ts';
+import { followFile } from './follow.ts';
 import { findNic, type Nic } from './nics.ts';
 import {
   type Accelerator,
@@ -165,7 +166,6 @@ async function bootOnce(
   accelerator: Accelerator,
   timeoutMs: number,
 ): Promise<BootVerdict> {
-  const capture = `${request.consoleLog}.pcap`;
   const machine: Machine = {
     accelerator,
     memoryMiB: request.memoryMiB ?? DEFAULT_MEMORY_MIB,
@@ -173,12 +173,20 @@ async function bootOnce(
     loader,
     tftpRoot: await realpath(request.tftpRoot),
     bootFile: request.bootFile,
-    capture,
+    console: `${request.consoleLog}.raw`,
+    capture: `${request.consoleLog}.pcap`,
   };
   const started = performance.now();
-  const watched = await watch(qemu, machine, request, timeoutMs);
-  const loaded = tftpRequests(await readFile(capture).catch(() => Buffer.alloc(0)));
-  await rm(capture, { force: true });
+  let watched: Watched;
+  let loaded: string[];
+  try {
+    await writeFile(machine.console, '');
+    watched = await watch(qemu, machine, request, timeoutMs);
+    loaded = tftpRequests(await readFile(machine.capture).catch(() => Buffer.alloc(0)));
+  } finally {
+    await rm(machine.console, { force: true });
+    await rm(machine.capture, { force: true });
+  }
   for (const name of loaded) await assertInsideRoot(request.tftpRoot, name);
   const how: BootRun = {
     seconds: (performance.now() - started) / 1000,
@@ -187,7 +195,8 @@ async function bootOnce(
     loaded,
   };
   if (watched.failure === undefined) return { status: 'passed', matched: watched.matched, ...how };
-  return { status: 'failed', ...watched.failure, tail: watched.tail, ...how };
+  const { reason, sentence } = watched.failure;
+  return { status: 'failed', reason, sentence, tail: watched.tail, ...how };
 }
 
 interface Watched {
@@ -213,37 +222,32 @@ async function watch(
 
   const command = [...(await dyingWithParent()), qemu, ...qemuArguments(machine)];
   log.write(`# ${command.join(' ')}\n`);
-  const onLine = (raw: string, stream: 'stdout' | 'stderr') => {
-    const shown = renderLine(raw);
-    // That QEMU ends by the signal we sent is no news.
-    if (shown === '' || (stream === 'stderr' && shown.includes('terminating on signal'))) return;
-    const line = stream === 'stderr' ? `qemu: ${shown}` : shown;
+  const show = (line: string) => {
     log.write(`${line}\n`);
     request.onLine?.(line);
     tail = [...tail, line].slice(-TAIL_LINES);
-    if (outcome !== undefined || stream === 'stderr') return;
-    outcome = watcher.read(shown);
+  };
+  const console = lineSplitter((raw) => {
+    const line = renderLine(raw);
+    if (line === '') return;
+    show(line);
+    if (outcome !== undefined) return;
+    outcome = watcher.read(line);
     if (outcome?.status === 'complete') decided.abort();
     else if (outcome !== undefined) lastWords = setTimeout(() => decided.abort(), LAST_WORDS_MS);
-  };
+  });
+  const following = await followFile(machine.console, (bytes) => console.push(bytes));
   try {
     const result = await run(command[0] ?? qemu, command.slice(1), {
-      onLine,
+      // That it ends by the signal we sent is no news.
+      onLine: (line) => line.includes('terminating on signal') || show(`qemu: ${line}`),
       timeoutMs,
       signal: AbortSignal.any([decided.signal, ...(request.signal === undefined ? [] : [request.signal])]),
-    });
+    }).finally(() => following.end());
+    console.end();
     request.signal?.throwIfAborted();
-    const failure =
-      outcome === undefined
-        ? silentEnd(result, watcher, timeoutMs)
-        : outcome.status === 'failed'
-          ? outcome
-          : undefined;
-    return {
-      failure: failure && { reason: failure.reason, sentence: failure.sentence },
-      matched: watcher.matched,
-      tail,
-    };
+    const end = outcome ?? silentEnd(result, watcher, timeoutMs);
+    return { failure: 'reason' in end ? end : undefined, matched: watcher.matched, tail };
   } finally {
     clearTimeout(lastWords);
     log.end();

@@ -25,6 +25,8 @@ export interface Machine {
   readonly loader: Loader;
   readonly tftpRoot: string;
   readonly bootFile: string;
+  /** File that the serial console is written to, byte for byte. */
+  readonly console: string;
   /** Where the packets that the node exchanges are written to. */
   readonly capture: string;
 }
@@ -75,7 +77,10 @@ async function allows(path: string, mode: number): Promise<boolean> {
 
 /**
  * QEMU's arguments for a diskless PC on a network of its own: DHCP and TFTP by QEMU, nothing beyond
- * (restrict=on), the console on standard output, no reboot.
+ * (restrict=on), the console in a file, no reboot.
+ *
+ * A file, because QEMU drops what a slow reader of its standard output does not take in time: Node reads
+ * through a socket, and a few hundred one-byte writes fill one.
  */
 export function qemuArguments(machine: Machine): string[] {
   const { nic, loader } = machine;
@@ -90,7 +95,8 @@ export function qemuArguments(machine: Machine): string[] {
     // graphics=off makes the BIOS and the boot ROM speak on the serial line as well.
     ...['-machine', 'pc,graphics=off', '-accel', machine.accelerator, '-m', String(machine.memoryMiB)],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
-    ...['-serial', 'stdio', '-boot', 'order=n,strict=on'],
+    ...['-chardev', `file,id=console,path=${escapeComma(machine.console)}`, '-serial', 'chardev:console'],
+    ...['-boot', 'order=n,strict=on'],
     ...['-netdev', network.join(','), '-device', `${nic.device},netdev=net`],
     '-object',
     `filter-dump,id=capture,netdev=net,maxlen=${CAPTURE_PACKET_BYTES},file=${escapeComma(machine.capture)}`,
