@@ -140,7 +140,9 @@ export function variableOf(word: Word): string | undefined {
 
 /** A word as a person would write it. */
 export function show(word: Word): string {
-  return word.parts.map((part) => ('text' in part ? part.text : `$${part.variable}`)).join('');
+  return (
+    word.literal ?? word.parts.map((part) => ('text' in part ? part.text : `$${part.variable}`)).join('')
+  );
 }
 
 /** A condition as a person would write it: `CONFIG_PCI=y and CONFIG_ISA!=n`. */

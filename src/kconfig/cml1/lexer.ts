@@ -11,6 +11,7 @@ export type Part =
 export interface Word {
   /** The word's text, when it holds no variable. */
   readonly literal: string | undefined;
+  /** Its pieces, when it does; else empty. */
   readonly parts: readonly Part[];
   /** No quote and no backslash in it, so it may be a keyword. */
   readonly bare: boolean;
@@ -24,6 +25,13 @@ export type Token = Word | { readonly operator: Operator; readonly line: number 
 const MAX_FILE = 1 << 20;
 /** The longest logical line, continuation lines included. */
 const MAX_LINE = 1 << 16;
+
+// One object each: a literal inside a method would be a new regular expression for every word.
+const PLAIN = /[^\s;&|<>()'"$`\\]+/y;
+const IN_DOUBLE_QUOTES = /[^"$`\\]+/y;
+const VARIABLE = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/y;
+const NO_PARTS: readonly Part[] = [];
+const WORD_ENDS = ' \t\n;&|<>()';
 
 /**
  * Cuts a Config.in into words and operators by the rules of the Bourne shell, as far as CML1 uses them:
@@ -81,7 +89,9 @@ class Lexer {
   }
 
   private newline(): void {
-    this.tokens.push({ operator: '\n', line: this.line });
+    const last = this.tokens.at(-1);
+    const isEmptyLine = last === undefined || ('operator' in last && last.operator === '\n');
+    if (!isEmptyLine) this.tokens.push({ operator: '\n', line: this.line });
     this.at += 1;
     this.line += 1;
     this.lineStart = this.at;
@@ -105,30 +115,40 @@ class Lexer {
 
   private word(): void {
     const line = this.line;
+    const plain = this.match(PLAIN);
+    const after = this.text[this.at + (plain?.length ?? 0)];
+    if (plain !== undefined && (after === undefined || WORD_ENDS.includes(after))) {
+      // Most words are nothing but letters.
+      this.at += plain.length;
+      this.tokens.push({ literal: plain, parts: NO_PARTS, bare: true, line });
+    } else {
+      this.mixedWord(line);
+    }
+    if (this.at - this.lineStart > MAX_LINE) throw this.tooLong();
+  }
+
+  private mixedWord(line: number): void {
     const parts: Part[] = [];
-    const start = this.at;
+    let bare = true;
     for (;;) {
       const char = this.text[this.at];
-      if (char === undefined || ' \t\n;&|<>()'.includes(char)) break;
+      if (char === undefined || WORD_ENDS.includes(char)) break;
+      if (char === '`') throw this.shell('a backquote');
+      bare &&= char !== "'" && char !== '"' && char !== '\\';
       if (char === "'") this.singleQuoted(parts);
       else if (char === '"') this.doubleQuoted(parts);
       else if (char === '$') parts.push(this.variable(false));
-      else if (char === '`') throw this.shell('a backquote');
       else if (char === '\\') this.escaped(parts);
       else this.plain(parts);
     }
-    if (this.at - this.lineStart > MAX_LINE) throw this.tooLong();
-    const literal = parts.every((part) => 'text' in part)
-      ? parts.map((part) => ('text' in part ? part.text : '')).join('')
-      : undefined;
-    const bare = !/['"\\]/.test(this.text.slice(start, this.at));
-    this.tokens.push({ literal, parts, bare, line });
+    let literal: string | undefined = '';
+    for (const part of parts)
+      literal = literal === undefined || !('text' in part) ? undefined : literal + part.text;
+    this.tokens.push({ literal, parts: literal === undefined ? parts : NO_PARTS, bare, line });
   }
 
   private plain(parts: Part[]): void {
-    const rest = /[^\s;&|<>()'"$`\\]+/y;
-    rest.lastIndex = this.at;
-    const run = rest.exec(this.text)?.[0] ?? this.text.charAt(this.at);
+    const run = this.match(PLAIN) ?? this.text.charAt(this.at);
     parts.push({ text: run });
     this.at += run.length;
   }
@@ -170,9 +190,7 @@ class Lexer {
   }
 
   private quotedText(parts: Part[]): void {
-    const rest = /[^"$`\\]+/y;
-    rest.lastIndex = this.at;
-    const run = rest.exec(this.text)?.[0] ?? '';
+    const run = this.match(IN_DOUBLE_QUOTES) ?? '';
     parts.push({ text: run });
     this.countLines(run);
     this.at += run.length;
@@ -193,9 +211,8 @@ class Lexer {
   }
 
   private variable(quoted: boolean): Part {
-    const name = /\$(?:\{(\w+)\}|([A-Za-z_]\w*))/y;
-    name.lastIndex = this.at;
-    const found = name.exec(this.text);
+    VARIABLE.lastIndex = this.at;
+    const found = VARIABLE.exec(this.text);
     const variable = found?.[1] ?? found?.[2];
     if (found === null || variable === undefined) {
       const next = this.text[this.at + 1];
@@ -206,6 +223,11 @@ class Lexer {
     }
     this.at += found[0].length;
     return { variable, quoted };
+  }
+
+  private match(pattern: RegExp): string | undefined {
+    pattern.lastIndex = this.at;
+    return pattern.exec(this.text)?.[0];
   }
 
   private countLines(text: string): void {
