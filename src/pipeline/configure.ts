@@ -3,12 +3,14 @@ import { join } from 'node:path';
 import {
   type AuditEntry,
   type AuditReport,
-  auditConfig,
   describeEntry,
+  diffConfigs,
   type Fragment,
   mergeFragments,
   parseFragment,
   refuseConflicts,
+  resolveConfig,
+  treeReader,
 } from '../kconfig/index.ts';
 import { configureTree, type KernelFamily, type Toolchain } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -40,8 +42,9 @@ export interface ConfigureRequest {
 }
 
 /**
- * Makes the final `.config` in a work tree: base and fragments merged, resolved by the family's own
- * `make oldconfig`, then held against what was asked for.
+ * Makes the final `.config` in a work tree: base and fragments resolved by the tree's own rules, then held
+ * against what was asked for. `make oldconfig` runs afterwards, for the headers that it makes, and may change
+ * nothing.
  * @throws KilnError `failed` that lists every request that did not come true and is not accepted
  */
 export async function configure(request: ConfigureRequest): Promise<Configured> {
@@ -50,19 +53,26 @@ export async function configure(request: ConfigureRequest): Promise<Configured> 
     ...request.fragments.map(({ file, text }) => parseFragment(text, file)),
     inlineFragment(recipe, variant),
   ];
-  const base =
-    request.base?.text ??
-    (await readFile(join(tree, `arch/${recipe.recipe.kernel.arch}/defconfig`), 'latin1'));
-  const merged = mergeFragments(base, fragments);
-  refuseConflicts(merged.conflicts);
-  const target = join(tree, family.paths.config);
-  await writeFile(target, merged.config, 'latin1');
-  await configureTree(tree, family, toolchain, { signal, log: reporter.log });
-  const dotConfig = await readFile(target, 'latin1');
-  const audit = auditConfig(merged.requested, dotConfig);
+  const { requested, conflicts } = mergeFragments('', fragments);
+  refuseConflicts(conflicts);
+  const { arch } = recipe.recipe.kernel;
+  const reader = treeReader(tree);
+  const defconfig = `arch/${arch}/defconfig`;
+  const { dotConfig, audit } = resolveConfig({
+    arch,
+    reader,
+    base: request.base?.text ?? reader.read(defconfig) ?? '',
+    baseName: request.base?.file ?? defconfig,
+    requested,
+    settle: true,
+  });
   for (const entry of audit.requested.filter((one) => one.status !== 'ok'))
     reporter.write(describeEntry(entry));
   refuseUnfulfilled(audit, recipe);
+  const target = join(tree, family.paths.config);
+  await writeFile(target, dotConfig, 'latin1');
+  await configureTree(tree, family, toolchain, { signal, log: reporter.log });
+  refuseChanges(dotConfig, await readFile(target, 'latin1'));
   await keep(cache, key, { dotConfig, audit });
   return { dotConfig, audit };
 }
@@ -109,6 +119,20 @@ function asConfigValue(value: string | number | boolean): string {
   if (typeof value === 'boolean') return value ? 'y' : 'n';
   if (typeof value === 'number') return String(value);
   return /^([ymn]|-?\d+|0x[0-9a-fA-F]+|".*")$/.test(value) ? value : JSON.stringify(value);
+}
+
+/** The tree's own interpreter has the last word: where it disagrees, neither is to be trusted. */
+function refuseChanges(resolved: string, after: string): void {
+  if (after === resolved) return;
+  const changed = diffConfigs(resolved, after);
+  throw new KilnError(
+    'failed',
+    `make oldconfig changed the configuration: ${changed.length} options differ`,
+    {
+      lines: changed.map(({ symbol, from, to }) => `${symbol}: ${from ?? 'nothing'} -> ${to ?? 'nothing'}`),
+      hint: 'a Config.in of this tree does something that Kiln does not understand; please report it',
+    },
+  );
 }
 
 function refuseUnfulfilled(audit: AuditReport, recipe: LoadedRecipe): void {

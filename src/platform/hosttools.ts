@@ -62,7 +62,8 @@ export const HOST_TOOLS: readonly HostTool[] = [
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
-  { name: 'tftp', package: 'tftp-hpa', need: 'test', purpose: 'a TFTP client', version: ['-V'] },
+  { name: 'curl', package: 'curl', need: 'test', purpose: 'a TFTP client' },
+  { name: 'ip', package: 'iproute2', need: 'test', purpose: 'sets up network namespaces', version: ['-V'] },
   { name: 'dnsmasq', package: 'dnsmasq-base', need: 'test', purpose: 'a TFTP server' },
 ];
 

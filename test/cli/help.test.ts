@@ -1,0 +1,76 @@
+import { describe, expect, it } from 'vitest';
+import { createProgram } from '../../src/cli/program.ts';
+import { kiln, pathWithout } from '../support/kiln.ts';
+
+const COMMANDS = createProgram().commands.map((command) => command.name());
+
+describe('help', () => {
+  it('lists every command with what it does, and the exit codes', async () => {
+    const ran = await kiln(['--help']);
+    expect(ran.code).toBe(0);
+    for (const name of COMMANDS) expect(ran.stdout).toMatch(new RegExp(`^  ${name}\\b`, 'm'));
+    expect(ran.stdout).toContain('5  another process holds the lock');
+  });
+
+  it.each(COMMANDS)('of %s says how it is used', async (name) => {
+    const ran = await kiln([name, '--help']);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toMatch(new RegExp(`^Usage: kiln ${name}`));
+    expect(ran.stdout).toContain('--home');
+    expect((await kiln(['help', name])).stdout).toBe(ran.stdout);
+  });
+
+  it('is what a command line without a command gets, as an error', async () => {
+    const ran = await kiln([]);
+    expect(ran.code).toBe(2);
+    expect(ran.stderr).toContain('Usage: kiln');
+  });
+});
+
+describe('kiln doctor', () => {
+  it('lists the tools with versions, packages and what each is for', async () => {
+    const ran = await kiln(['doctor']);
+    expect(ran.code).toBe(0);
+    expect(ran.stdout).toMatch(/^gcc\s+\d+\.\d+\S*\s+gcc\s+needed\s+compiles kernels/m);
+    expect(ran.stdout).toMatch(/qemu-system-i386/);
+  });
+
+  it('exits 3 where one that builds need is missing, and names the command that installs it', async () => {
+    const PATH = pathWithout((name) => name === 'mke2fs');
+    const ran = await kiln(['doctor'], { PATH });
+    // /usr/sbin is looked at as well, whatever the PATH says.
+    const json = JSON.parse((await kiln(['doctor', '--json'], { PATH })).stdout) as {
+      tools: { name: string; path: string | null }[];
+    };
+    expect(json.tools.find(({ name }) => name === 'mke2fs')?.path).toMatch(/sbin/);
+    expect(ran.code).toBe(0);
+    const without = pathWithout((name) => /^(gcc|make)$/.test(name));
+    const broken = await kiln(['doctor'], { PATH: without });
+    expect(broken.code).toBe(3);
+    expect(broken.stdout).toMatch(/apt-get install -y --no-install-recommends gcc make/);
+    const build = await kiln(['build'], { PATH: without });
+    expect(build.code).toBe(3);
+    expect(build.stderr).toMatch(/missing on this machine: gcc, make[\s\S]*apt-get install/);
+  });
+});
+
+describe('settings', () => {
+  it('come from flag, environment, kiln.yaml, default, in this order', async () => {
+    const origin = async (args: string[], env: Record<string, string>) => {
+      const ran = await kiln(['config', '--json', ...args], env);
+      const { settings } = JSON.parse(ran.stdout) as {
+        settings: { name: string; value: string; origin: string }[];
+      };
+      return settings.find(({ name }) => name === 'progress');
+    };
+    expect(await origin(['--progress', 'none'], { KILN_PROGRESS: 'plain' })).toMatchObject({
+      value: 'none',
+      origin: 'flag',
+    });
+    expect(await origin([], { KILN_PROGRESS: 'plain' })).toMatchObject({
+      value: 'plain',
+      origin: 'environment',
+    });
+    expect(await origin([], {})).toMatchObject({ value: 'auto', origin: 'default' });
+  });
+});

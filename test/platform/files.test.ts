@@ -1,0 +1,101 @@
+import {
+  mkdirSync,
+  readdirSync,
+  readFileSync,
+  readlinkSync,
+  statSync,
+  symlinkSync,
+  writeFileSync,
+} from 'node:fs';
+import { join } from 'node:path';
+import { describe, expect, it } from 'vitest';
+import { digestOf } from '../../src/platform/digest.ts';
+import { readTextIfAny, removeTree, replaceSymlink, writeFileAtomic } from '../../src/platform/files.ts';
+import { lock, tryLock } from '../../src/platform/lock.ts';
+import { output } from '../../src/platform/process.ts';
+import { freshDirectory } from '../support/kiln.ts';
+
+describe('a file that is written whole', () => {
+  it('takes the place of the old one by rename: who has the old one open keeps it', async () => {
+    const file = join(freshDirectory('whole'), 'below/file');
+    await writeFileAtomic(file, 'old');
+    const inode = statSync(file).ino;
+    await writeFileAtomic(file, 'new', 0o600);
+    expect(readFileSync(file, 'utf8')).toBe('new');
+    expect(statSync(file).ino).not.toBe(inode);
+    expect(statSync(file).mode & 0o777).toBe(0o600);
+    expect(readdirSync(join(file, '..'))).toEqual(['file']);
+  });
+
+  it('leaves nothing behind when it can not take its place', async () => {
+    const directory = freshDirectory('whole');
+    mkdirSync(join(directory, 'taken/full'), { recursive: true });
+    await expect(writeFileAtomic(join(directory, 'taken'), 'x')).rejects.toMatchObject({ code: 'EISDIR' });
+    expect(readdirSync(directory)).toEqual(['taken']);
+  });
+});
+
+describe('a symlink that is replaced', () => {
+  it('is there at every moment: a reader in another process never misses it', async () => {
+    const directory = freshDirectory('flip');
+    const link = join(directory, 'link');
+    for (const name of ['a', 'b']) writeFileSync(join(directory, name), name);
+    symlinkSync('a', link);
+    const reader = output('sh', [
+      '-c',
+      'n=0; while [ ! -e "$1/stop" ]; do cat "$1/link" >/dev/null || exit 1; n=$((n+1)); done; echo $n',
+      'sh',
+      directory,
+    ]);
+    for (let flip = 0; flip < 200; flip += 1) await replaceSymlink(flip % 2 === 0 ? 'b' : 'a', link);
+    writeFileSync(join(directory, 'stop'), '');
+    expect(Number(await reader)).toBeGreaterThan(0);
+    expect(readlinkSync(link)).toBe('a');
+  });
+
+  it('does not replace a directory, and leaves no temporary link', async () => {
+    const directory = freshDirectory('flip');
+    mkdirSync(join(directory, 'real/below'), { recursive: true });
+    await expect(replaceSymlink('x', join(directory, 'real'))).rejects.toThrow();
+    expect(readdirSync(directory)).toEqual(['real']);
+  });
+});
+
+describe('small things', () => {
+  it('a file that is not there has no text', async () => {
+    expect(await readTextIfAny('/nowhere/at/all')).toBeUndefined();
+  });
+
+  it('a tree whose directories can not be written to is removed all the same', async () => {
+    const directory = freshDirectory('stubborn');
+    mkdirSync(join(directory, 'a/b'), { recursive: true, mode: 0o755 });
+    await output('chmod', ['-R', '555', directory]);
+    await removeTree(directory);
+    expect(await readTextIfAny(directory)).toBeUndefined();
+  });
+
+  it('a digest of a value does not depend on the order of its keys', () => {
+    expect(digestOf({ a: 1, b: [{ c: 2, d: undefined }] })).toBe(digestOf({ b: [{ c: 2 }], a: 1 }));
+    expect(digestOf({ a: '1' })).not.toBe(digestOf({ a: 1 }));
+  });
+});
+
+describe('a lock', () => {
+  it('says who holds it and since when, and goes with its release', () => {
+    const file = join(freshDirectory('lock'), 'lock');
+    const held = lock(file, 'kiln build x');
+    expect(tryLock(file, 'another')).toMatchObject({ heldBy: { pid: process.pid, what: 'kiln build x' } });
+    expect(() => lock(file, 'another')).toThrow(/held by process \d+ \(kiln build x, since \d{4}-/);
+    held.release();
+    lock(file, 'another').release();
+  });
+
+  it('goes with its process, however that ends', async () => {
+    const file = join(freshDirectory('lock'), 'lock');
+    const module = join(import.meta.dirname, '../../src/platform/lock.ts');
+    const script = `const { lock } = await import(${JSON.stringify(module)}); lock(${JSON.stringify(file)}, 'dead'); process.kill(process.pid, 'SIGKILL');`;
+    await output(process.execPath, ['--input-type=module', '-e', script]).catch(() => undefined);
+    expect(await readTextIfAny(`${file}.holder`)).toContain('dead');
+    lock(file, 'alive').release();
+  });
+});
