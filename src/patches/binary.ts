@@ -37,7 +37,7 @@ function readHalf(reader: PatchReader): BinaryHunk | undefined {
   try {
     data = inflateSync(Buffer.concat(packed), { maxOutputLength: Math.max(1, size) });
   } catch (cause) {
-    throw new KilnError('invalid', `${reader.name}:${place.line}: the binary data are damaged`, {
+    throw new KilnError('invalid', 'the binary data are damaged', {
       place,
       cause,
     });

@@ -201,7 +201,7 @@ function endGit(parse: Parse): void {
     (draft.newMode !== undefined && draft.newMode !== draft.oldMode);
   if (!says) return;
   if (draft.oldName === undefined || draft.newName === undefined) {
-    throw new KilnError('invalid', `${parse.reader.name}:${draft.line}: names can't be told apart`, {
+    throw new KilnError('invalid', "the two names on the diff --git line can't be told apart", {
       place: { file: parse.reader.name, line: draft.line },
     });
   }
@@ -291,7 +291,7 @@ function parseMode(text: string, reader: PatchReader): number {
     reader.fail('changes a submodule', 'give the submodule as a source of its own');
   }
   if (mode === 0) reader.fail(`expected a file mode such as 100644, found ${JSON.stringify(text)}`);
-  throw new KilnError('integrity', `${reader.name}:${reader.line}: mode ${text} is no file and no symlink`, {
+  throw new KilnError('integrity', `mode ${text} is no file and no symlink`, {
     place: reader.place,
     hint: 'a patch may not make devices, sockets or directories',
   });

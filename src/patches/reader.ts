@@ -65,7 +65,7 @@ export class PatchReader {
 
   /** @throws KilnError `invalid`, at the current line. */
   fail(sentence: string, hint?: string): never {
-    throw new KilnError('invalid', `${this.name}:${this.line}: ${sentence}`, {
+    throw new KilnError('invalid', sentence, {
       place: this.place,
       ...(hint === undefined ? {} : { hint }),
     });

@@ -2,6 +2,7 @@ import { createHash } from 'node:crypto';
 import { applyBinary } from './binary.ts';
 import { fromLatin1, LineIndex, latin1, noBytes, sameBytes } from './bytes.ts';
 import { sideBytes, stripReturns } from './hunks.ts';
+import { hazardOf } from './names.ts';
 import type { Overlay } from './overlay.ts';
 import { applyPlacements, type Placement, placeHunks } from './place.ts';
 import { refused, reportOf, uniform } from './section-report.ts';
@@ -29,6 +30,8 @@ export function applySection(context: SectionContext, section: FileSection): Fil
   const target = findTarget(context.patch, section, context.strip, context.tree);
   const name = section.newName ?? section.oldName ?? section.indexName ?? '';
   if (target === undefined) {
+    const hazard = hazardOf(name);
+    if (hazard !== undefined) throw leavesTree(name, hazard);
     return refused(section, name, `its name has no ${context.strip} leading components to strip`);
   }
   const links = ((section.oldMode ?? 0) & TYPE) === SYMLINK || ((section.newMode ?? 0) & TYPE) === SYMLINK;

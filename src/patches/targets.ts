@@ -60,7 +60,7 @@ function safePath(
 }
 
 function hazardous(patch: string, section: FileSection, name: string, hazard: string): KilnError {
-  return new KilnError('integrity', `${patch}:${section.line}: the name ${JSON.stringify(name)} ${hazard}`, {
+  return new KilnError('integrity', `the name ${JSON.stringify(name)} ${hazard}`, {
     place: { file: patch, line: section.line },
     hint: 'nothing was changed; look where this patch comes from, or give the right strip level',
   });
