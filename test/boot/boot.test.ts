@@ -4,17 +4,20 @@ import { readFile, rm, symlink } from 'node:fs/promises';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
-import { describe, expect, onTestFinished, test } from 'vitest';
+import { describe, expect, type TestContext, test } from 'vitest';
 import { type BootRequest, bootBundle, findQemu } from '../../src/boot/index.ts';
 import { BOOT_FILE, discard, processesNaming, saying, tftpRoot } from './fixture.ts';
 
 const qemu = await findQemu();
 const withQemu = qemu === undefined ? ' (skipped: no QEMU)' : '';
 
-/** A request to boot a node that runs this iPXE script. */
-async function node(script: string, more: Partial<BootRequest> = {}): Promise<BootRequest> {
+/** What tests that run at the same time must take from their own context. */
+type Context = Pick<TestContext, 'onTestFinished'>;
+
+/** A request to boot a node that runs this iPXE script; its TFTP root goes with the test. */
+async function node(context: Context, script: string, more: Partial<BootRequest> = {}): Promise<BootRequest> {
   const root = await tftpRoot({ 'boot.ipxe': script });
-  onTestFinished(() => discard(root));
+  context.onTestFinished(() => discard(root));
   return {
     tftpRoot: root,
     bootFile: BOOT_FILE,
@@ -27,8 +30,8 @@ async function node(script: string, more: Partial<BootRequest> = {}): Promise<Bo
 }
 
 describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () => {
-  test('passes when its console has said all that is expected', async () => {
-    const request = await node(saying('two', 'one'), { expect: ['one', /^two$/] });
+  test('passes when its console has said all that is expected', async (context) => {
+    const request = await node(context, saying('two', 'one'), { expect: ['one', /^two$/] });
     expect(await bootBundle(request)).toMatchObject({
       status: 'passed',
       matched: ['two', 'one'],
@@ -37,14 +40,14 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     });
   });
 
-  test('reaches its boot file by the link of the channel, asking TFTP for the path of the channel', async () => {
-    const request = await node(saying('one'), { expect: ['one'] });
+  test('reaches its boot file by the link of the channel, asking TFTP for the path of the channel', async (context) => {
+    const request = await node(context, saying('one'), { expect: ['one'] });
     expect(await bootBundle(request)).toMatchObject({ status: 'passed', loaded: [BOOT_FILE] });
   });
 
-  test('that panics fails, with the last words of the kernel', async () => {
+  test('that panics fails, with the last words of the kernel', async (context) => {
     const script = saying('Kernel panic: Attempted to kill init!', ' <0>Rebooting in 1 seconds');
-    expect(await bootBundle(await node(script))).toMatchObject({
+    expect(await bootBundle(await node(context, script))).toMatchObject({
       status: 'failed',
       reason: 'panic',
       sentence: 'the kernel panicked: Kernel panic: Attempted to kill init!',
@@ -52,14 +55,14 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     });
   });
 
-  test('that says what is forbidden fails', async () => {
-    const request = await node(saying('eth0: timed out'), { forbid: [/timed out/] });
+  test('that says what is forbidden fails', async (context) => {
+    const request = await node(context, saying('eth0: timed out'), { forbid: [/timed out/] });
     expect(await bootBundle(request)).toMatchObject({ status: 'failed', reason: 'forbidden' });
   });
 
-  test('that runs another release fails at once', async () => {
+  test('that runs another release fails at once', async (context) => {
     const expected = { line: 'kiln: up 2.4.22 ', instead: /^kiln: up / };
-    const request = await node(saying('kiln: up 2.4.21 eth0 10.0.2.15'), { expect: [expected] });
+    const request = await node(context, saying('kiln: up 2.4.21 eth0 10.0.2.15'), { expect: [expected] });
     expect(await bootBundle(request)).toMatchObject({
       status: 'failed',
       reason: 'mismatch',
@@ -67,24 +70,24 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     });
   });
 
-  test('that reboots fails, saying what it had not said', async () => {
-    expect(await bootBundle(await node('#!ipxe\nreboot\n'))).toMatchObject({
+  test('that reboots fails, saying what it had not said', async (context) => {
+    expect(await bootBundle(await node(context, '#!ipxe\nreboot\n'))).toMatchObject({
       status: 'failed',
       reason: 'exited',
       sentence: 'the node went off or rebooted before the console said "never said"',
     });
   });
 
-  test('that hangs fails when its time is up', async () => {
-    expect(await bootBundle(await node(saying('one'), { timeoutMs: 2000 }))).toMatchObject({
+  test('that hangs fails when its time is up', async (context) => {
+    expect(await bootBundle(await node(context, saying('one'), { timeoutMs: 2000 }))).toMatchObject({
       status: 'failed',
       reason: 'timeout',
       sentence: 'after 2 s the console had not said "never said"',
     });
   });
 
-  test('whose boot file is missing fails, with what its ROM said of it', async () => {
-    const request = await node(saying('one'), { bootFile: 'lts/sample-rtl8139/missing.ipxe' });
+  test('whose boot file is missing fails, with what its ROM said of it', async (context) => {
+    const request = await node(context, saying('one'), { bootFile: 'lts/sample-rtl8139/missing.ipxe' });
     expect(await bootBundle(request)).toMatchObject({
       status: 'failed',
       reason: 'unbootable',
@@ -92,9 +95,12 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     });
   });
 
-  test('leaves a log of what its console showed, and nothing else', async () => {
+  test('leaves a log of what its console showed, and nothing else', async (context) => {
     const lines: string[] = [];
-    const request = await node(saying('one'), { expect: ['one'], onLine: (line) => lines.push(line) });
+    const request = await node(context, saying('one'), {
+      expect: ['one'],
+      onLine: (line) => lines.push(line),
+    });
     await bootBundle(request);
     const [command, ...logged] = (await readFile(request.consoleLog, 'utf8')).trimEnd().split('\n');
     expect(command).toContain('restrict=on');
@@ -103,7 +109,7 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     await expect(readFile(`${request.consoleLog}.pcap`)).rejects.toMatchObject({ code: 'ENOENT' });
   });
 
-  test('reaches no server of its host', async () => {
+  test('reaches no server of its host', async (context) => {
     let requests = 0;
     const server = createServer((_request, response) => {
       requests += 1;
@@ -111,17 +117,17 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     });
     server.listen(0, '127.0.0.1');
     await once(server, 'listening');
-    onTestFinished(() => void server.close());
+    context.onTestFinished(() => void server.close());
     const { port } = server.address() as AddressInfo;
     const script = `#!ipxe\nimgfetch --timeout 3000 http://10.0.2.2:${port}/ && echo reached || echo shut off\n`;
-    const verdict = await bootBundle(await node(script, { expect: [/^(reached|shut off)$/] }));
+    const verdict = await bootBundle(await node(context, script, { expect: [/^(reached|shut off)$/] }));
     expect(verdict).toMatchObject({ status: 'passed', matched: ['shut off'] });
     expect(requests).toBe(0);
   });
 
-  test('ends when it is called off', async () => {
+  test('ends when it is called off', async (context) => {
     const stop = new AbortController();
-    const request = await node(saying('one'), {
+    const request = await node(context, saying('one'), {
       signal: stop.signal,
       onLine: () => stop.abort(new Error('called off')),
     });
@@ -129,8 +135,8 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     expect(await processesNaming(request.tftpRoot)).toEqual([]);
   });
 
-  test('does not outlive a Kiln that is killed', async () => {
-    const request = await node(saying('one'));
+  test('does not outlive a Kiln that is killed', async (context) => {
+    const request = await node(context, saying('one'));
     const child = spawn(
       process.execPath,
       [join(import.meta.dirname, 'bootChild.ts'), JSON.stringify(request)],
@@ -144,31 +150,31 @@ describe.skipIf(qemu === undefined).concurrent(`a node in QEMU${withQemu}`, () =
     await expect.poll(() => processesNaming(request.tftpRoot), { timeout: 10_000 }).toEqual([]);
   });
 
-  test('whose channel leads out of the TFTP root is not booted', async () => {
-    const request = await node(saying('one'));
+  test('whose channel leads out of the TFTP root is not booted', async (context) => {
+    const request = await node(context, saying('one'));
     const outside = await tftpRoot({ 'boot.ipxe': saying('one') });
-    onTestFinished(() => discard(outside));
+    context.onTestFinished(() => discard(outside));
     await rm(join(request.tftpRoot, 'lts/sample-rtl8139'));
     await symlink(join(outside, 'bundles/one'), join(request.tftpRoot, 'lts/sample-rtl8139'));
     await expect(bootBundle(request)).rejects.toMatchObject({ kind: 'integrity' });
   });
 });
 
-test('a boot file that DHCP can not carry is a usage error', async () => {
-  const request = await node(saying('one'), { bootFile: 'x'.repeat(128) });
+test('a boot file that DHCP can not carry is a usage error', async (context) => {
+  const request = await node(context, saying('one'), { bootFile: 'x'.repeat(128) });
   await expect(bootBundle(request)).rejects.toMatchObject({ kind: 'usage' });
 });
 
-test('a card that there is not is a usage error', async () => {
-  const request = await node(saying('one'), { nic: '3c509' });
+test('a card that there is not is a usage error', async (context) => {
+  const request = await node(context, saying('one'), { nic: '3c509' });
   await expect(bootBundle(request)).rejects.toMatchObject({ kind: 'usage' });
 });
 
-test('without QEMU a boot is skipped, saying so', async () => {
-  const request = await node(saying('one'));
+test('without QEMU a boot is skipped, saying so', async (context) => {
+  const request = await node(context, saying('one'));
   const path = process.env.PATH ?? '';
   process.env.PATH = request.tftpRoot;
-  onTestFinished(() => {
+  context.onTestFinished(() => {
     process.env.PATH = path;
   });
   expect(await bootBundle(request)).toEqual({
