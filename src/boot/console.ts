@@ -136,12 +136,6 @@ export function initIsUp(release: string): ExpectedLine {
   };
 }
 
-/** An expected line as a recipe writes it: text, or a regular expression between slashes. */
-export function parseLinePattern(text: string): LinePattern {
-  const expression = /^\/(.+)\/$/.exec(text)?.[1];
-  return expression === undefined ? text : new RegExp(expression);
-}
-
 function linePattern(expected: ExpectedLine): LinePattern {
   return typeof expected === 'string' || expected instanceof RegExp ? expected : expected.line;
 }

@@ -4,7 +4,6 @@ import {
   ConsoleWatch,
   type ExpectedLine,
   initIsUp,
-  parseLinePattern,
   renderLine,
 } from '../../src/boot/console.ts';
 
@@ -86,9 +85,4 @@ test('a dot in a release stands for a dot only', () => {
 test('the init up on an interface is what a node is expected to say', () => {
   const lines = ['kiln: release 2.4.22', 'kiln: eth1 - no address', 'kiln: up 2.4.22 eth0 10.0.2.15'];
   expect(outcome([initIsUp('2.4.22')], lines)).toEqual({ status: 'complete' });
-});
-
-test('a recipe writes text as it is and expressions between slashes', () => {
-  expect(parseLinePattern('a.b')).toBe('a.b');
-  expect(parseLinePattern('/a.b/')).toEqual(/a.b/);
 });
