@@ -20,7 +20,7 @@ export interface AuditEntry {
   readonly fragment: string;
   readonly line: number;
   readonly status: AuditStatus;
-  /** Empty for `ok`; else a clause such as `the last of 2 requests, extra.config:4, says n`. */
+  /** A clause such as `dep_bool at drivers/block/Config.in:41 needs ...`; empty where there is nothing to say. */
   readonly why: string;
 }
 
@@ -53,7 +53,9 @@ export function auditConfig(
     const winner = last.get(symbol) ?? request;
     const status = judge(request, winner, got, known);
     const why =
-      status === 'ok' ? '' : (reason(request, winner, status) ?? explain?.(request, got) ?? plain(got));
+      status === 'ok'
+        ? remark(symbol, known)
+        : (reason(request, winner, status) ?? explain?.(request, got) ?? plain(got));
     return { symbol, want, got, fragment, line, status, why };
   });
   return {
@@ -78,6 +80,11 @@ function judge(
   if (known !== undefined && !known.has(request.symbol)) return 'unknown';
   if (winner !== request && winner.override && !sameValue(winner.want, request.want)) return 'overridden';
   return got === null || got === 'n' ? 'dropped' : 'changed';
+}
+
+/** What asks for n of a symbol that is not there gets it; but it may be a slip of the pen. */
+function remark(symbol: string, known: ReadonlySet<string> | undefined): string {
+  return known === undefined || known.has(symbol) ? '' : 'this tree has no such option';
 }
 
 function reason(request: Requested, winner: Requested, status: AuditStatus): string | undefined {

@@ -37,3 +37,9 @@ test('a contradiction that nobody declared fails the audit as well', () => {
   const requested = [...ask('CONFIG_A=y\n', 'one'), ...ask('# CONFIG_A is not set\n', 'two')];
   expect(auditConfig(requested, '# CONFIG_A is not set\n', known).ok).toBe(false);
 });
+
+test('n of a symbol that the tree does not have is ok, and said', () => {
+  expect(auditConfig(ask('# CONFIG_X is not set\n'), '', known).requested).toMatchObject([
+    { status: 'ok', got: null, why: 'this tree has no such option' },
+  ]);
+});

@@ -13,7 +13,7 @@ export interface Dialect {
   readonly choiceAliases: boolean;
   /** A string that is "?" asks for help, for ever when nobody answers (2.4). */
   readonly stringHelp: boolean;
-  /** Old values go through `echo`: blanks are squeezed, and a leading -n is lost. */
+  /** Old values go through `echo`, which loses a leading -n. */
   readonly echoedValues: boolean;
 }
 

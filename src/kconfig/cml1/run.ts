@@ -31,9 +31,9 @@ export function setTristate(
 /** As `$(eval echo "\${X}")` gives it: blanks squeezed, and what echo takes for its options gone. */
 export function oldValue(run: Run, symbol: string): string {
   const value = run.values.get(symbol);
-  if (value === undefined || !run.tree.dialect.echoedValues || !/[\s-]/.test(value)) return value ?? '';
+  if (value === undefined || !/[\s-]/.test(value)) return value ?? '';
   const words = value.split(/[ \t\n]+/).filter((word) => word !== '');
-  while (words[0] !== undefined && /^-[neE]+$/.test(words[0])) words.shift();
+  if (run.tree.dialect.echoedValues) while (/^-[neE]+$/.test(words[0] ?? '')) words.shift();
   return words.join(' ');
 }
 
