@@ -37,11 +37,15 @@ export interface RunResult {
 const TAIL_LINES = 200;
 const liveGroups = new Set<number>();
 
-/** The environment that host tools get unless a caller says otherwise: no locale, no user's settings. */
+/**
+ * The environment that host tools get unless a caller says otherwise: no locale, no user's settings. Without a
+ * home directory bash reads no ~/.bashrc, which it else does whenever its input is a socket, as pipes from Node
+ * are (bash(1), "Invoked by remote shell daemon"): slow, and not ours to run.
+ */
 export function baseEnvironment(): Record<string, string> {
   return {
     PATH: process.env.PATH ?? '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin',
-    HOME: process.env.HOME ?? '/nonexistent',
+    HOME: '/nonexistent',
     LC_ALL: 'C',
     TZ: 'UTC',
   };
@@ -62,7 +66,7 @@ export async function run(
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
     env: options.env ?? baseEnvironment(),
     extendEnv: false,
-    input: options.input ?? '',
+    ...(options.input === undefined ? { stdin: 'ignore' as const } : { input: options.input }),
     buffer: false,
     detached: true,
     reject: false,
