@@ -167,6 +167,14 @@ async function readInput(options: TreeOptions): Promise<Input> {
     );
   }
   const tree = loadTree(reader, options.arch);
+  for (const { file, line } of tree.broken) {
+    note(
+      `${file}:${line}: an if without a statement: make oldconfig passes over the rest of this file, and so does Kiln`,
+    );
+  }
+  for (const { file, line, path } of tree.missing) {
+    note(`${file}:${line}: ${path} is missing: make oldconfig passes over it, and so does Kiln`);
+  }
   const requested = await readRequests(options);
   const defconfig = `arch/${options.arch}/defconfig`;
   if (options.base === undefined) {

@@ -80,7 +80,15 @@ export interface Ignored extends At {
   readonly statement: string;
 }
 
-export type Node = Ask | Dep | Define | Choice | Comment | Menu | Unset | If | Source | Ignored;
+/**
+ * Where a file has an if without a statement in it. That is a syntax error to the shell, so that the kernel's
+ * own interpreter does what stands before and passes over the rest of the file.
+ */
+export interface Broken extends At {
+  readonly kind: 'broken';
+}
+
+export type Node = Ask | Dep | Define | Choice | Comment | Menu | Unset | If | Source | Ignored | Broken;
 
 /** The statements that give a symbol a value. */
 export type Setter = Ask | Dep | Define | Choice;

@@ -17,7 +17,24 @@ const UNKNOWN_TO_TREES = new Set(['text', 'nchoice', 'dep_int', 'dep_hex', 'dep_
  */
 export function parseConfigIn(text: string, file: string): Node[] {
   const parser = new Parser(tokenize(text, file), file);
-  return parser.list([], 0);
+  const nodes: Node[] = [];
+  try {
+    parser.list([], 0, nodes);
+  } catch (error) {
+    if (!(error instanceof EmptyBody)) throw error;
+    // The shell reads a command to its end before it runs it: what was whole before this one has run.
+    nodes.push({ kind: 'broken', file, line: error.line });
+  }
+  return nodes;
+}
+
+class EmptyBody extends Error {
+  readonly line: number;
+
+  constructor(line: number) {
+    super(`an if without a statement in line ${line}`);
+    this.line = line;
+  }
 }
 
 class Parser {
@@ -31,9 +48,8 @@ class Parser {
   }
 
   /** Statements up to one of the keywords (left unread), or to the end where none is given. */
-  list(until: readonly string[], depth: number): Node[] {
+  list(until: readonly string[], depth: number, nodes: Node[] = []): Node[] {
     if (depth > MAX_DEPTH) throw this.error(`if is nested more than ${MAX_DEPTH} deep`);
-    const nodes: Node[] = [];
     for (;;) {
       this.skipSeparators();
       const word = this.word();
@@ -45,7 +61,10 @@ class Parser {
         return nodes;
       }
       const keyword = keywordOf(word);
-      if (keyword !== undefined && until.includes(keyword)) return nodes;
+      if (keyword !== undefined && until.includes(keyword)) {
+        if (nodes.length === 0) throw new EmptyBody(word.line);
+        return nodes;
+      }
       if (keyword === 'if') nodes.push(this.conditional(depth));
       else if (keyword !== undefined) throw this.error(`'${keyword}' without its if`);
       else nodes.push(this.statement());

@@ -1,6 +1,6 @@
 import { posix } from 'node:path';
 import { KilnError } from '../../platform/errors.ts';
-import type { Condition, If, Node, Setter, Source } from './ast.ts';
+import type { Broken, Condition, If, Node, Setter, Source } from './ast.ts';
 import { type Dialect, detectDialect } from './dialect.ts';
 import { refuse } from './lexer.ts';
 import { parseConfigIn } from './parser.ts';
@@ -42,6 +42,8 @@ export interface ConfigTree {
   readonly dialect: Dialect;
   /** Sourced files that the tree does not have, with the places that name them. */
   readonly missing: readonly Source[];
+  /** Places behind which a file is not read, by the kernel's own interpreter as by this one. */
+  readonly broken: readonly Broken[];
 }
 
 const MAX_SOURCE_DEPTH = 40;
@@ -68,7 +70,22 @@ export function loadTree(reader: SourceReader, arch: string): ConfigTree {
   files.set(file, root);
   loadSources(root, [file], reader, files, missing);
   const dialect = detectDialect(reader.read('scripts/Configure'));
-  return { arch, version: makefileVersion(reader.read('Makefile')), root, files, dialect, missing };
+  return {
+    arch,
+    version: makefileVersion(reader.read('Makefile')),
+    root,
+    files,
+    dialect,
+    missing,
+    broken: findBroken(files),
+  };
+}
+
+function findBroken(files: ReadonlyMap<string, readonly Node[] | undefined>): Broken[] {
+  return [...files.values()].flatMap((nodes) => {
+    const last = nodes?.at(-1);
+    return last?.kind === 'broken' ? [last] : [];
+  });
 }
 
 function makefileVersion(makefile: string | undefined): string | undefined {

@@ -175,6 +175,26 @@ test('a sourced file that is missing is passed over, as oldconfig does, and list
   expect(tree.missing).toMatchObject([{ path: 'drivers/gone/Config.in', line: 1 }]);
 });
 
+test('behind an if without a statement the file is passed over, as by the shell, and that is told', () => {
+  const configIn = `bool 'A' CONFIG_A
+if [ "$CONFIG_A" = "y" ]; then
+  bool 'B' CONFIG_B
+  if [ "$CONFIG_B" = "y" ]; then
+    # nothing
+  fi
+fi
+bool 'C' CONFIG_C
+`;
+  const reader = treeOf({
+    'arch/i386/config.in': "source x/Config.in\nbool 'D' CONFIG_D\n",
+    'x/Config.in': configIn,
+  });
+  const tree = loadTree(reader, 'i386');
+  expect(tree.broken).toEqual([{ kind: 'broken', file: 'x/Config.in', line: 6 }]);
+  const { dotConfig } = resolve(tree, parseBase('CONFIG_A=y\nCONFIG_B=y\nCONFIG_C=y\nCONFIG_D=y\n', 'base'));
+  expect(dotConfig.match(/CONFIG_\w+/g)).toEqual(['CONFIG_A', 'CONFIG_D']);
+});
+
 test('a configuration that each pass changes again does not settle', () => {
   const configIn =
     'if [ "$CONFIG_A" = "y" ]; then\ndefine_bool CONFIG_A n\nelse\ndefine_bool CONFIG_A y\nfi\n';
