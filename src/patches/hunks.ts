@@ -68,7 +68,7 @@ export function reverseSection(section: FileSection): FileSection | undefined {
     newName: section.oldName,
     creates: section.deletes,
     deletes: section.creates,
-    renameFrom: section.renameFrom === undefined ? undefined : '',
+    renameFrom: section.renameFrom === undefined ? undefined : section.newName,
     oldMode: section.newMode,
     newMode: section.oldMode,
     oldBlob: section.newBlob,

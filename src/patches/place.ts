@@ -93,7 +93,7 @@ function placeBySearch(
   return hunks.map((hunk, at): Placement => {
     const problem = disorder[at];
     if (problem !== undefined) return { status: 'rejected', hunk, reason: problem };
-    return verdict(file, index, hunk, fits[at], places[at] ?? []);
+    return verdict(file, index, hunk, fits[at], places[at] ?? [], hunks.length === 1);
   });
 }
 
@@ -103,6 +103,7 @@ function verdict(
   hunk: Hunk,
   fits: Fits | undefined,
   places: readonly number[],
+  alone: boolean,
 ): Placement {
   const line = places[0];
   if (fits !== undefined && line !== undefined && places.length === 1) {
@@ -120,6 +121,9 @@ function verdict(
   const found = findApplied(file, index, hunk);
   if (found !== undefined) {
     return { status: 'already', hunk, line: found, offset: found - statedNewLine(hunk) };
+  }
+  if (hunk.oldCount === 0 && hunk.oldStart === 0 && alone) {
+    return { status: 'rejected', hunk, reason: 'it makes a new file, and the file is there, with content' };
   }
   if (hunk.oldCount === 0) {
     return {

@@ -81,7 +81,8 @@ function rewriteFile({ section, path, before, after }: Changed): string {
   const now = bytesName(section.newName ?? `b/${path}`);
   const made = structuredPatch(old, now, latin1(before), latin1(after), '', '', { context: 3 });
   const hunks = made.hunks.map((hunk) => {
-    const side = (start: number, count: number) => `${start},${count}`;
+    // jsdiff counts an empty side from the line behind it, the unified notation from the one before.
+    const side = (start: number, count: number) => `${count === 0 ? start - 1 : start},${count}`;
     const range = `@@ -${side(hunk.oldStart, hunk.oldLines)} +${side(hunk.newStart, hunk.newLines)} @@`;
     return `${range}\n${hunk.lines.map((line) => `${line}\n`).join('')}`;
   });

@@ -38,9 +38,15 @@ export function applySection(context: SectionContext, section: FileSection): Fil
   const source = context.tree[target.from === undefined ? 'read' : 'readBefore'](target.from ?? target.path);
   if (source.kind === 'symlink' && !links) throw leavesTree(target.path, 'is a symlink');
   if (source.kind === 'directory') return refused(section, target.path, 'it is a directory in the tree');
-  if (section.creates) return create(context, section, target, source);
+  if (section.creates || isNew(section, source)) return create(context, section, target, source);
   if (section.deletes) return remove(context, section, target, source);
   return modify(context, section, target, source);
+}
+
+/** A diff without usable time stamps tells a new file only by its empty old side, and by its not being there. */
+function isNew(section: FileSection, entry: Entry): boolean {
+  const only = section.hunks.length === 1 ? section.hunks[0] : undefined;
+  return entry.kind === 'absent' && only?.oldCount === 0 && only.oldStart === 0;
 }
 
 function bytesOf(entry: Entry): Uint8Array {
