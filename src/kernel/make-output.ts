@@ -19,6 +19,7 @@ const DIRECTORY = /^make(?:\[\d+\])?: (Entering|Leaving) directory '(.*)'$/;
 /** A compiler's command line, as make prints it. */
 const COMPILE = /^[^\s:]\S* (?:.* )?-c (?:.* )?(\S+\.[cS])(?: |$)/;
 const AT_FILE = /^([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?(?:error|Error): /;
+const HEADER = /: fatal error: ([^\s:]+\.h): No such file or directory/;
 const ASSEMBLER = /^\{standard input\}:\d+: Error: /;
 const LINKER =
   /undefined reference to |multiple definition of |^(?:\S*ld|\S+\.o)(?::.*)?: (?:cannot find|final link failed|.*(?:overflow|truncated|not found))/;
@@ -58,6 +59,11 @@ export function readMakeOutput(tree: string, onCompiled: (file: string) => void)
       }
       const place = AT_FILE.exec(line);
       const target = NO_RULE.exec(line)?.[1];
+      const header = HEADER.exec(line)?.[1];
+      // A header that is there in other case alone was lost on its way here; others are the source's own fault.
+      if (header !== undefined && caseTwin(tree, `include/${header}`) !== undefined) {
+        missing.push(`include/${header}`);
+      }
       if (place !== null) report(inTree(place[1] ?? '') + line.slice(place[1]?.length ?? 0));
       else if (target !== undefined) {
         report(line);

@@ -78,3 +78,10 @@ test('a source that is missing is named, and its twin in other case', async () =
   expect(caseTwin(tree, 'drivers/box/BOX.c')).toBe('drivers/box/box.c');
   expect(caseTwin(tree, 'drivers/box/lid.c')).toBeUndefined();
 });
+
+test('a header that is there in other case alone is named', async () => {
+  put('drivers/box/Makefile', COMPILE);
+  put('drivers/box/box.c', '#include <linux/box.h>\n#include <linux/lid.h>\n');
+  put('include/linux/BOX.h', '');
+  expect((await make()).missing).toEqual(['include/linux/box.h']);
+});
