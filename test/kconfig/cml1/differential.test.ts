@@ -97,6 +97,20 @@ describe.each([
     expect(names.length).toBe(architectures);
     for (const arch of names) expect(loadTree(reader, arch).root.length).toBeGreaterThan(0);
   });
+
+  test.skipIf(tarball === undefined)(
+    `every architecture's defaults give what scripts/Configure gives${title}`,
+    async () => {
+      if (files === undefined) throw new Error('not unpacked');
+      const { directory, reader } = files;
+      for (const arch of files.architectures()) {
+        const base = reader.read(`arch/${arch}/defconfig`) ?? '';
+        const ours = resolve(loadTree(reader, arch), parseBase(base, 'defconfig'));
+        const theirs = await configure(directory, arch, base);
+        expect({ arch, ...theirs }).toEqual({ arch, dotConfig: ours.dotConfig, autoconf: ours.autoconf });
+      }
+    },
+  );
 });
 
 describe('on the sample kernel', () => {
