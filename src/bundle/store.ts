@@ -122,7 +122,7 @@ export async function findBundle(home: Home, reference: string): Promise<StoredB
   const [only, ...others] = found;
   if (only === undefined) {
     throw new KilnError('usage', `there is no bundle ${reference} in ${home.bundles}`, {
-      hint: 'kiln bundles lists those that there are',
+      hint: 'kiln bundles lists those that there are, kiln recipes the recipes',
     });
   }
   if (others.length > 0) {

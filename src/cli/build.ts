@@ -67,7 +67,7 @@ async function runBuild(
   const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
   checkChannels(chosen, options);
   const signal = stopSignal();
-  if (options.installTools === true) await installTools(['build', 'gate', 'speed'], note, signal);
+  if (options.installTools === true) await installTools(['build', 'gate', 'optional'], note, signal);
   await requireTools(options.requireGates === true ? ['build', 'gate'] : ['build']);
 
   const view = progressView(settingOf(context.settings, 'progress'));

@@ -6,14 +6,14 @@ import { stopSignal } from './signals.ts';
 
 /** Which tools each purpose takes. */
 const PURPOSES: Readonly<Record<string, readonly ToolNeed[]>> = {
-  build: ['build', 'gate', 'speed'],
-  test: ['build', 'gate', 'speed', 'test'],
+  build: ['build', 'gate', 'optional'],
+  test: ['build', 'gate', 'optional', 'test'],
 };
 
 const WORDS: Readonly<Record<ToolNeed, string>> = {
   build: 'needed',
   gate: 'for the boot gate',
-  speed: 'for speed',
+  optional: 'optional',
   test: 'for tests',
 };
 
@@ -41,7 +41,7 @@ async function runDoctor(
   const found = await findTools(needs);
   const missing = found.filter(({ path }) => path === undefined).map(({ tool }) => tool);
   // The machine serves its purpose without what only saves time.
-  const ok = missing.every(({ need }) => need === 'speed' || (need === 'gate' && options.for === 'build'));
+  const ok = missing.every(({ need }) => need === 'optional' || (need === 'gate' && options.for === 'build'));
   if (json) {
     printJson({
       tools: found.map(({ tool, path, version }) => ({

@@ -5,7 +5,6 @@ import { gatesOf } from '../pipeline/gates.ts';
 import { sourceNames } from '../pipeline/inputs.ts';
 import { type LoadedRecipe, loadRecipe, readLock, recipeNames } from '../pipeline/recipes.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists } from '../platform/files.ts';
 import { recipeJsonSchema } from '../recipe/schema.ts';
 import { expandVariant } from '../recipe/variants.ts';
 import { type Context, contextOf } from './context.ts';
@@ -25,15 +24,14 @@ export function registerShow(program: Command): void {
           hint: 'kiln recipes and kiln bundles list them; kiln show --schema prints the schema',
         });
       }
-      if (await isRecipe(reference)) return showRecipe(context, await loadRecipe(reference));
-      return showBundle(context, await findBundle(context.home, reference));
+      if (await isRecipe(reference)) await showRecipe(context, await loadRecipe(reference));
+      else await showBundle(context, await findBundle(context.home, reference));
     });
 }
 
+/** A recipe goes by its name or by the path of a YAML file; anything else is a bundle's. */
 async function isRecipe(reference: string): Promise<boolean> {
-  if (/\.ya?ml$/.test(reference)) return true;
-  if ((await recipeNames()).includes(reference)) return true;
-  return !/\d-[0-9a-f]{10}$/.test(reference) && !reference.includes('/') && !(await exists(reference));
+  return /\.ya?ml$/.test(reference) || (await recipeNames()).includes(reference);
 }
 
 async function showRecipe(context: Context, loaded: LoadedRecipe): Promise<void> {

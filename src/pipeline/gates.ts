@@ -26,6 +26,13 @@ export interface GateOptions {
   readonly signal: AbortSignal;
 }
 
+/** How a node came by its kernel, in words. */
+const LOADERS = {
+  pxe: 'PXE',
+  ipxe: "TFTP from iPXE (no boot ROM for this card: iPXE itself by QEMU's -kernel)",
+  kernel: "QEMU's -kernel (no boot ROM for this card, and iPXE is not installed)",
+} as const;
+
 /** TCG boots 2.4 in about 8 s through PXE on an idle machine; a busy one must not fail for that. */
 const DEFAULT_TIMEOUT_SECONDS = 180;
 
@@ -92,8 +99,10 @@ function expectedLines(manifest: Manifest): ExpectedLine[] {
 export function judge(verdict: BootVerdict, manifest: Manifest, consoleLog: string): GateRecord {
   if (verdict.status === 'skipped') return { status: 'skipped', reason: verdict.reason };
   if (verdict.status === 'passed') {
-    const by = verdict.loader === 'kernel' ? '-kernel' : 'PXE';
-    return { status: 'passed', detail: `${manifest.boot.nic} by ${by} (${verdict.accelerator})` };
+    return {
+      status: 'passed',
+      detail: `${manifest.boot.nic} by ${LOADERS[verdict.loader]} (${verdict.accelerator})`,
+    };
   }
   throw new KilnError('failed', `boot gate: ${verdict.sentence}`, {
     lines: verdict.tail.slice(-20),

@@ -3,8 +3,8 @@ import { delimiter, join } from 'node:path';
 import { KilnError } from './errors.ts';
 import { baseEnvironment, run } from './process.ts';
 
-/** What a host tool is needed for. `gate`: only for booting a bundle in QEMU. `speed`: Kiln works without. */
-export type ToolNeed = 'build' | 'gate' | 'speed' | 'test';
+/** What a host tool is needed for. `gate`: only for booting a bundle in QEMU. `optional`: Kiln works without. */
+export type ToolNeed = 'build' | 'gate' | 'optional' | 'test';
 
 export interface HostTool {
   readonly name: string;
@@ -30,6 +30,13 @@ export const HOST_TOOLS: readonly HostTool[] = [
   { name: 'make', package: 'make', need: 'build', purpose: "runs the kernel's makefiles" },
   { name: 'bash', package: 'bash', need: 'build', purpose: "runs the kernel's configuration scripts" },
   { name: 'tar', package: 'tar', need: 'build', purpose: 'unpacks source trees' },
+  { name: 'gzip', package: 'gzip', need: 'build', purpose: 'compresses the initrd' },
+  {
+    name: 'setpriv',
+    package: 'util-linux',
+    need: 'build',
+    purpose: 'ends what Kiln started when Kiln is killed',
+  },
   { name: 'bzip2', package: 'bzip2', need: 'build', purpose: 'decompresses .bz2 sources' },
   {
     name: 'xz',
@@ -58,7 +65,14 @@ export const HOST_TOOLS: readonly HostTool[] = [
     purpose: 'PXE on the network cards that QEMU emulates',
     files: ['/usr/share/qemu/pxe-rtl8139.rom', '/usr/lib/ipxe/qemu/pxe-rtl8139.rom'],
   },
-  { name: 'lbzip2', package: 'lbzip2', need: 'speed', purpose: 'decompresses .bz2 on every core' },
+  {
+    name: 'iPXE',
+    package: 'ipxe',
+    need: 'optional',
+    purpose: 'PXE on cards for which QEMU has no boot ROM (tulip, ne2k_isa)',
+    files: ['/usr/lib/ipxe/ipxe.lkrn'],
+  },
+  { name: 'lbzip2', package: 'lbzip2', need: 'optional', purpose: 'decompresses .bz2 on every core' },
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
@@ -115,7 +129,7 @@ async function versionOf(tool: HostTool, path: string): Promise<string | undefin
   if (tool.files !== undefined) return undefined;
   const result = await run(path, tool.version ?? ['--version'], { timeoutMs: 10_000 });
   const line = result.tail.find((text) => /\d/.test(text));
-  return line === undefined ? undefined : /\d+(\.\d+)+\S*/.exec(line)?.[0];
+  return line === undefined ? undefined : /\d+(\.\d+)+/.exec(line)?.[0];
 }
 
 /**

@@ -1,4 +1,4 @@
-import { isMap, isNode, isPair, LineCounter, parseDocument } from 'yaml';
+import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { formatPlace, KilnError, type Place } from '../platform/errors.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
@@ -33,6 +33,7 @@ export function parseRecipe(text: string, file: string): RecipeFile {
       hint: 'see docs/recipes.md for a recipe to start from',
     });
   }
+  keepAsWritten(document);
   const placeOf = (path: RecipePath): Place => {
     const key = path.at(-1);
     const parent = path.length === 0 ? undefined : document.getIn(path.slice(0, -1), true);
@@ -49,6 +50,23 @@ export function parseRecipe(text: string, file: string): RecipeFile {
   const parsed = recipeSchema.safeParse(document.toJS());
   if (!parsed.success) throw faultsError(parsed.error.issues, placeOf);
   return checkMeaning({ recipe: parsed.data, file, placeOf });
+}
+
+/** Names, versions and digests, which may look like numbers (`extraversion: -1`, a digest without letters). */
+const TEXTS = new Set(['name', 'version', 'extraversion', 'md5', 'sha1', 'sha256']);
+
+/** Gives what is text whatever it looks like the value that was written, `0x10` and leading zeros included. */
+function keepAsWritten(document: Document.Parsed): void {
+  visit(document, {
+    Pair(_key, pair, path) {
+      const name = isScalar(pair.key) ? String(pair.key.value) : '';
+      const inOptions = /^CONFIG_/.test(name) && path.length > 1;
+      const { value } = pair;
+      if ((TEXTS.has(name) || inOptions) && isScalar(value) && typeof value.value === 'number') {
+        value.value = value.source ?? String(value.value);
+      }
+    },
+  });
 }
 
 function faultsError(issues: readonly z.core.$ZodIssue[], placeOf: (path: RecipePath) => Place): KilnError {

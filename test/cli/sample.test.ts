@@ -255,7 +255,7 @@ describe('the commands about what was built', () => {
   it('print the log of a variant and of a bundle', async () => {
     const { manifest } = manifestOf('all');
     expect((await kiln(['logs', 'sample:all', '--home', home])).stdout).toContain('# sample:all');
-    expect((await kiln(['logs', manifest.id, '--home', home])).stdout).toContain('compat');
+    expect((await kiln(['logs', manifest.id, '--home', home])).stdout).toContain('Linux version');
     expect((await kiln(['logs', 'sample:nothing', '--home', home])).code).toBe(2);
   });
 

@@ -57,6 +57,17 @@ describe('a recipe', () => {
     expect(channelOf(file.recipe, 'b')).toBe('lts/demo-b');
   });
 
+  it('takes digests, versions and hexadecimal options as written, though they look like numbers', () => {
+    const text = GOOD.replace('75dc85149b06ac9432106b8941eb9f7b', '0'.repeat(32)).replace(
+      'CONFIG_SMP: n',
+      'CONFIG_IO: 0x0300',
+    );
+    const { recipe } = parseRecipe(`${text}extraversion: -1\n`, 'demo.yaml');
+    expect(recipe.kernel.source.md5).toBe('0'.repeat(32));
+    expect(recipe.config.options.CONFIG_IO).toBe('0x0300');
+    expect(recipe.extraversion).toBe('-1');
+  });
+
   it('names the variants there are when asked for another', () => {
     expect(() => expandVariant(parseRecipe(GOOD, 'demo.yaml'), 'c')).toThrow(/has no variant c/);
   });
