@@ -1,5 +1,6 @@
 import { findToolchain, type Toolchain } from '../kernel/index.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
+import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import type { LockedSource } from '../recipe/lock.ts';
 import type { Variant } from '../recipe/variants.ts';
@@ -119,7 +120,7 @@ export class RecipeRun {
 
   async #fetchAll(reporter: Reporter): Promise<FetchedSource[]> {
     const lock = await readLock(this.recipe);
-    const fetched = await Promise.all(
+    const settled = await Promise.allSettled(
       sourceNames(this.recipe).map((name) => {
         const substitute = this.#choices.substitutes.get(name);
         return fetchSource(sourceSpec(this.recipe, lock, name), {
@@ -131,6 +132,7 @@ export class RecipeRun {
         });
       }),
     );
+    const fetched = allOrFailure(settled);
     const seen = fetched
       .filter((source) => !source.substituted)
       .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
@@ -179,4 +181,26 @@ export class RecipeRun {
       return { ...made, detail: `${version}${extraversion} by ${decoder}, ${count}` };
     });
   }
+}
+
+/** @throws KilnError for what could not be had: all of it at once, a damaged source before a missing one */
+function allOrFailure(settled: readonly PromiseSettledResult<FetchedSource>[]): FetchedSource[] {
+  const failures: unknown[] = settled.flatMap((one) => (one.status === 'rejected' ? [one.reason] : []));
+  const known = failures.filter((failure) => failure instanceof KilnError);
+  const bug = failures.find((failure) => !(failure instanceof KilnError));
+  if (bug !== undefined) throw bug;
+  const first = known.find(({ kind }) => kind === 'integrity') ?? known[0];
+  if (first !== undefined) {
+    const others = known.filter((failure) => failure !== first);
+    throw new KilnError(first.kind, first.message, {
+      ...(first.place === undefined ? {} : { place: first.place }),
+      ...(first.hint === undefined ? {} : { hint: first.hint }),
+      lines: [
+        ...first.lines,
+        ...others.flatMap((other) => [other.message, ...other.lines.map((line) => `  ${line}`)]),
+      ],
+      cause: first,
+    });
+  }
+  return settled.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
 }
