@@ -13,6 +13,7 @@ import { registerKconfig } from './kconfig.ts';
 import { registerLogs } from './logs.ts';
 import { note, reportError, styled } from './output.ts';
 
+import { registerPatch } from './patch.ts';
 import { registerPlan } from './plan.ts';
 import { registerPublish } from './publish.ts';
 import { registerRecipes } from './recipes.ts';
@@ -66,6 +67,7 @@ export function createProgram(): Command {
     registerPublish,
     registerLogs,
     registerKconfig,
+    registerPatch,
     registerDoctor,
     registerConfig,
   ]) {

@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno } from '../platform/errors.ts';
 import { exists, listIfAny, removeTree, temporaryBeside, writeFileAtomic } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
+import { isAlive } from '../platform/process.ts';
 
 /** Steps whose outputs are kept. */
 export const CACHED_STEPS = ['tree', 'config', 'compile'] as const;
@@ -90,13 +91,4 @@ export async function workDirectory(home: Home, name: string): Promise<string> {
   await mkdir(dirname(directory), { recursive: true });
   await mkdir(directory);
   return directory;
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasErrno(error, 'ESRCH');
-  }
 }

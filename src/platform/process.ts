@@ -169,10 +169,14 @@ export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   }
 }
 
-/** Registers a group started by other means (a long-lived QEMU) so that it ends with Kiln. */
-export function trackGroup(pid: number): () => void {
-  liveGroups.add(pid);
-  return () => liveGroups.delete(pid);
+/** True while there is a process of that number, whoever it belongs to. */
+export function isAlive(pid: number): boolean {
+  try {
+    process.kill(pid, 0);
+    return true;
+  } catch (error) {
+    return (error as NodeJS.ErrnoException).code !== 'ESRCH';
+  }
 }
 
 /** Kills every process group that is still running; called when Kiln exits, however it does. */

@@ -6,6 +6,7 @@ import { join } from 'node:path';
 import type { FileDigests } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { listIfAny } from '../platform/files.ts';
+import { isAlive } from '../platform/process.ts';
 import type { Attempt } from './failures.ts';
 import { Digester } from './hashing.ts';
 import { describeMismatch, findMismatch, olderDigests, type Pins } from './pins.ts';
@@ -83,14 +84,5 @@ async function sweepCopies(directory: string): Promise<void> {
   for (const name of await listIfAny(directory)) {
     const [, host, pid] = /^(.+)\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name) ?? [];
     if (host === hostname() && !isAlive(Number(pid))) await rm(join(directory, name), { force: true });
-  }
-}
-
-function isAlive(pid: number): boolean {
-  try {
-    process.kill(pid, 0);
-    return true;
-  } catch (error) {
-    return !hasErrno(error, 'ESRCH');
   }
 }
