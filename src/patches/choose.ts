@@ -6,6 +6,10 @@
  * need none, carrying an earlier hunk's offset along needs no new one. An arrangement is the place of every
  * hunk, in order and without overlap. Where the best arrangements differ in a hunk's place, that hunk fits
  * equally well in two places, and nothing in the patch decides.
+ *
+ * The fewest shifts are likely, not certain. In a file that did shift, a hunk with several places is therefore
+ * only believed where hunks with one place vouch for it: the nearest of them on either side (in front of the
+ * first one the start of the file, behind the last one nothing) must have moved by just as much.
  */
 
 /** Where one hunk may go. */
@@ -16,8 +20,11 @@ export interface Choice {
   readonly length: number;
   /** 0-based lines where it fits, ascending. */
   readonly lines: readonly number[];
-  /** No context vouches for it: it must fit in one place only, or `stated` proves nothing. */
-  readonly strict: boolean;
+  /**
+   * What its context is worth where it fits in several places: nothing without context; too little to be
+   * carried along with other hunks when there are fewer than the customary three lines of it.
+   */
+  readonly context: 'none' | 'little' | 'full';
 }
 
 /** For each choice the lines that the best arrangements give it: one line when it is decided, none when none fits. */
@@ -62,15 +69,45 @@ function arrange(chain: readonly Choice[]): Arrangement {
     const choice = chain[at] as Choice;
     backward[at] = stepBack(chain[at + 1], backward[at + 1], choice);
   }
-  return { lines: chain.map((choice, at) => bestLines(choice, forward[at] ?? [], backward[at] ?? [])) };
+  const places = chain.map((choice, at) => weigh(choice, forward[at] ?? [], backward[at] ?? []));
+  const shifted = places.some(({ choice, best }) => best[0] !== choice.stated);
+  return {
+    lines: places.map((place, at) => (isBelieved(places, at, shifted) ? place.best : place.possible)),
+  };
 }
 
-function bestLines(choice: Choice, forward: readonly number[], backward: readonly number[]): number[] {
+/** A choice with all lines that some arrangement gives it, and those that the best arrangements do. */
+interface Weighed {
+  readonly choice: Choice;
+  readonly possible: readonly number[];
+  readonly best: readonly number[];
+}
+
+function weigh(choice: Choice, forward: readonly number[], backward: readonly number[]): Weighed {
   const totals = choice.lines.map((_, at) => (forward[at] ?? 0) + (backward[at] ?? 0));
-  const possible = choice.lines.filter((_, at) => totals[at] !== Number.POSITIVE_INFINITY);
-  if (choice.strict && possible.length > 1) return possible;
   const least = Math.min(...totals);
-  return choice.lines.filter((_, at) => totals[at] === least);
+  return {
+    choice,
+    possible: choice.lines.filter((_, at) => totals[at] !== Number.POSITIVE_INFINITY),
+    best: choice.lines.filter((_, at) => totals[at] === least),
+  };
+}
+
+/** Whether the best place of one of several can be told from the others. */
+function isBelieved(places: readonly Weighed[], at: number, shifted: boolean): boolean {
+  const { choice, possible, best } = places[at] as Weighed;
+  if (possible.length === 1 || best.length > 1) return true;
+  if (choice.context === 'none') return false;
+  if (!shifted) return true;
+  if (choice.context === 'little') return false;
+  const moved = (place: Weighed) => (place.possible[0] as number) - place.choice.stated;
+  const vouches = (place: Weighed) => place.possible.length === 1;
+  const before = places.slice(0, at).findLast(vouches);
+  const behind = places.slice(at + 1).find(vouches);
+  const offset = (best[0] as number) - choice.stated;
+  return (
+    offset === (before === undefined ? 0 : moved(before)) && offset === (behind ? moved(behind) : offset)
+  );
 }
 
 /** Shifts needed up to and with `choice`, for each of its lines. */

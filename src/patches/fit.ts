@@ -1,5 +1,5 @@
-import { asBuffer, BACKSLASH, type LineIndex, NEWLINE, PLUS } from './bytes.ts';
-import { isBare, sideBytes, statedLine, trimContext } from './hunks.ts';
+import { asBuffer, BACKSLASH, type LineIndex, latin1, lineEnd, NEWLINE, PLUS } from './bytes.ts';
+import { sideBytes, statedLine, trimContext } from './hunks.ts';
 import type { Hunk } from './types.ts';
 
 /** All places where a hunk fits into a file, at one degree of fuzz. */
@@ -46,26 +46,24 @@ export function anchorOf(hunk: Hunk, fuzz: number): Anchor {
  * @returns the byte behind it, or -1
  */
 export function matchAt(file: Uint8Array, at: number, hunk: Hunk): number {
-  const { body } = hunk;
-  const length = body.length;
+  const found = asBuffer(file);
+  const body = asBuffer(hunk.body);
   let left = hunk.oldCount;
   let here = at;
-  for (let next = 0; next < length; ) {
-    const op = body[next++];
-    if (op === PLUS || op === BACKSLASH) {
-      while (next < length && body[next++] !== NEWLINE);
-      continue;
+  // One native comparison a line: a loop over bytes would run for a while before it is compiled.
+  for (let next = 0; next < body.length; ) {
+    const op = body[next];
+    const end = lineEnd(body, next);
+    if (op !== PLUS && op !== BACKSLASH) {
+      left--;
+      const open = left === 0 && hunk.oldNoNewline;
+      const stop = open ? end - 1 : end;
+      const behind = here + stop - next - 1;
+      if (behind > found.length || (open && behind !== found.length)) return -1;
+      if (found.compare(body, next + 1, stop, here, behind) !== 0) return -1;
+      here = behind;
     }
-    left--;
-    for (;;) {
-      const byte = body[next++];
-      if (byte === NEWLINE) {
-        if (left === 0 && hunk.oldNoNewline) return here === file.length ? here : -1;
-        if (file[here++] !== NEWLINE) return -1;
-        break;
-      }
-      if (file[here++] !== byte || byte === undefined) return -1;
-    }
+    next = end;
   }
   return here;
 }
@@ -124,7 +122,24 @@ function nearest(lines: number[], stated: number): number[] {
     .sort((a, b) => a - b);
 }
 
-/** True when nothing but the line number says where the hunk belongs. */
-export function isUnfounded(hunk: Hunk): boolean {
-  return hunk.oldCount === 0 && isBare(hunk);
+/**
+ * Of several places, the one in the function that the hunk's heading names, when that is one. A heading is
+ * the last line before the hunk that starts with a letter, `_` or `$`, cut off at forty or eighty characters
+ * (GNU diff's `-p`, git's default).
+ */
+export function narrowByHeading(file: Uint8Array, index: LineIndex, fits: Fits): Fits {
+  const { heading } = fits.hunk;
+  if (fits.lines.length < 2 || !/^[A-Za-z_$]/.test(heading)) return fits;
+  const named = fits.lines.filter((line) => headingAt(file, index, line - fits.front).startsWith(heading));
+  return named.length === 1 ? { ...fits, lines: named } : fits;
+}
+
+/** What `diff -p` would print for a hunk that starts at the 0-based line; one character per byte. */
+function headingAt(file: Uint8Array, index: LineIndex, line: number): string {
+  for (let above = line - 1; above >= 0; above--) {
+    const at = index.start(above) ?? 0;
+    const first = String.fromCharCode(file[at] ?? 0);
+    if (/[A-Za-z_$]/.test(first)) return latin1(file.subarray(at, index.start(above + 1)));
+  }
+  return '';
 }

@@ -3,7 +3,8 @@ import { ABSENT, type DiskTree, type Entry, leavesTree } from './tree.ts';
 
 /** Where new contents wait until the whole series is known to apply: in memory, or in the side directory. */
 export interface ContentStore {
-  put(bytes: Uint8Array, mode: number): number;
+  /** @param pieces the content, in order; copied before this returns */
+  put(pieces: readonly Uint8Array[], mode: number): number;
   get(id: number): Uint8Array;
   putSymlink(target: string): number;
 }
@@ -12,7 +13,7 @@ export interface ContentStore {
 export function memoryStore(): ContentStore {
   const contents: Uint8Array[] = [];
   return {
-    put: (bytes) => contents.push(bytes) - 1,
+    put: (pieces) => contents.push(Buffer.concat(pieces)) - 1,
     get: (id) => contents[id] ?? new Uint8Array(0),
     putSymlink: () => contents.push(new Uint8Array(0)) - 1,
   };
@@ -32,6 +33,9 @@ export class Overlay {
   readonly disk: DiskTree;
   readonly changes = new Map<string, Change>();
   private readonly store: ContentStore;
+  /** Paths that nothing was found at, and those of them that the series has put something at. */
+  private readonly missed = new Set<string>();
+  private readonly made = new Set<string>();
   private leaving: ReadonlySet<string> = new Set();
   private before = new Map<string, Change | undefined>();
 
@@ -60,7 +64,9 @@ export class Overlay {
   read(path: string): Entry {
     this.checkWay(path);
     const change = this.changes.get(path);
-    return change === undefined ? this.disk.read(path) : this.entryOf(change);
+    const entry = change === undefined ? this.disk.read(path) : this.entryOf(change);
+    if (entry.kind === 'absent') this.missed.add(path);
+    return entry;
   }
 
   /** What stood at `path` before the present patch. */
@@ -72,11 +78,13 @@ export class Overlay {
   }
 
   exists(path: string): boolean {
-    return this.read(path).kind !== 'absent';
+    this.checkWay(path);
+    const change = this.changes.get(path);
+    return change === undefined ? this.disk.has(path) : change.kind !== 'absent';
   }
 
-  write(path: string, bytes: Uint8Array, mode: number): void {
-    this.change(path, { kind: 'file', id: this.store.put(bytes, mode), mode });
+  write(path: string, pieces: readonly Uint8Array[], mode: number): void {
+    this.change(path, { kind: 'file', id: this.store.put(pieces, mode), mode });
   }
 
   /** @throws KilnError `integrity` when the link would lead out of the tree */
@@ -92,6 +100,7 @@ export class Overlay {
 
   private change(path: string, change: Change): void {
     if (!this.before.has(path)) this.before.set(path, this.changes.get(path));
+    if (change.kind === 'symlink' || this.missed.has(path)) this.made.add(path);
     this.changes.set(path, change);
   }
 
@@ -104,9 +113,10 @@ export class Overlay {
 
   /** Directories on the way may not be symlinks or files that the series itself made. */
   private checkWay(path: string): void {
-    if (this.changes.size === 0) return;
+    if (this.made.size === 0) return;
     for (let slash = path.indexOf('/'); slash >= 0; slash = path.indexOf('/', slash + 1)) {
-      const change = this.changes.get(path.slice(0, slash));
+      const way = path.slice(0, slash);
+      const change = this.made.has(way) ? this.changes.get(way) : undefined;
       if (change?.kind === 'symlink') throw leavesTree(path, 'goes through a symlink that the series made');
       if (change?.kind === 'file') throw leavesTree(path, 'goes through a file that the series made');
     }

@@ -1,8 +1,11 @@
-import { asBuffer, LineIndex } from './bytes.ts';
+import { asBuffer, BACKSLASH, LineIndex, lineEnd, MINUS, PLUS, SPACE } from './bytes.ts';
 import { type Choice, choosePlaces } from './choose.ts';
-import { anchorOf, type Fits, findFits, fitsAt } from './fit.ts';
+import { anchorOf, type Fits, findFits, fitsAt, narrowByHeading } from './fit.ts';
 import { isBare, reverseHunk, statedLine, statedNewLine } from './hunks.ts';
 import type { Hunk } from './types.ts';
+
+/** Lines of context that diffs have unless asked otherwise. */
+const USUAL_CONTEXT = 3;
 
 /** Where one hunk goes. Lines are 0-based, in the file as it was found. */
 export type Placement =
@@ -77,16 +80,19 @@ function placeBySearch(
   const fits = hunks.map((hunk, at) => {
     if (disorder[at] !== undefined) return undefined;
     if (hunk.oldCount === 0) return emptyFits(file, hunk, options);
-    return findFits(file, index, hunk, options.fuzz ?? 0);
+    return narrowByHeading(file, index, findFits(file, index, hunk, options.fuzz ?? 0));
   });
-  const exact = (hunk: Hunk) => isWeak(hunk) && !(options.exactBase?.() ?? false);
+  const contextOf = (hunk: Hunk) => {
+    if (Math.max(hunk.prefix, hunk.suffix) >= USUAL_CONTEXT) return 'full';
+    return isWeak(hunk) && options.exactBase?.() !== true ? 'none' : 'little';
+  };
   const choices = hunks.map((hunk, at): Choice => {
     const found = fits[at];
     return {
       stated: statedLine(found?.hunk ?? hunk),
       length: (found?.hunk ?? hunk).oldCount,
       lines: found?.lines ?? [],
-      strict: exact(hunk),
+      context: contextOf(hunk),
     };
   });
   const places = choosePlaces(choices);
@@ -183,49 +189,61 @@ function findApplied(file: Uint8Array, index: LineIndex, hunk: Hunk): number | u
 }
 
 /** The file with every placed hunk applied; hunks that have no place are left out. */
-export function applyPlacements(
+export function applyPlacements(file: Uint8Array, placements: readonly Placement[]): Uint8Array {
+  return Buffer.concat(splicePlacements(file, placements, new LineIndex(file)));
+}
+
+/** The same as pieces in order: runs of the file as they are, and what the hunks put between them. */
+export function splicePlacements(
   file: Uint8Array,
   placements: readonly Placement[],
-  index: LineIndex = new LineIndex(file),
-): Uint8Array {
-  const source = asBuffer(file);
-  const size = placements.reduce((sum, placement) => sum + placement.hunk.body.length, file.length);
-  const target = Buffer.allocUnsafe(size);
-  let filled = 0;
+  index: LineIndex,
+): Uint8Array[] {
+  const pieces: Uint8Array[] = [];
   let taken = 0;
   for (const placement of placements) {
     if (placement.status !== 'applied') continue;
-    const start = index.start(placement.line) ?? file.length;
-    filled += source.copy(target, filled, taken, start);
-    [filled, taken] = applyHunk(source, start, placement.hunk, target, filled);
+    taken = spliceHunk(pieces, file, taken, index.start(placement.line) ?? file.length, placement.hunk);
   }
-  filled += source.copy(target, filled, taken);
-  return target.subarray(0, filled);
+  if (taken < file.length) pieces.push(file.subarray(taken));
+  return pieces;
 }
 
-/** Copies a hunk's new side: context from the file, insertions from the patch. */
-function applyHunk(
-  source: Buffer,
+/** @returns the byte of the file that the next piece starts at */
+function spliceHunk(
+  pieces: Uint8Array[],
+  file: Uint8Array,
+  taken: number,
   start: number,
   hunk: Hunk,
-  target: Buffer,
-  to: number,
-): readonly [filled: number, taken: number] {
-  const { body } = hunk;
-  let filled = to;
-  let taken = start;
+): number {
+  const body = asBuffer(hunk.body);
+  const inserted = Buffer.allocUnsafe(body.length);
+  let [filled, flushed] = [0, 0];
+  let [kept, here] = [taken, start];
   let newLeft = hunk.newCount;
   for (let at = 0; at < body.length; ) {
-    const op = body[at++];
-    const from = at;
-    while (at < body.length && body[at++] !== 10);
-    const length = at - from;
-    if (op === 0x5c) continue;
-    if (op !== 0x2b) taken = Math.min(taken + length, source.length);
-    if (op === 0x2d) continue;
-    newLeft--;
-    const kept = newLeft === 0 && hunk.newNoNewline ? length - 1 : length;
-    for (let byte = 0; byte < kept; byte++) target[filled++] = body[from + byte] as number;
+    const op = body[at];
+    const end = lineEnd(body, at);
+    if (op === PLUS || op === SPACE) newLeft--;
+    if (op === PLUS) {
+      if (here > kept) {
+        pieces.push(file.subarray(kept, here));
+        kept = here;
+      }
+      filled += body.copy(inserted, filled, at + 1, newLeft === 0 && hunk.newNoNewline ? end - 1 : end);
+    } else if (op !== BACKSLASH) {
+      if (filled > flushed) pieces.push(inserted.subarray(flushed, filled));
+      flushed = filled;
+      const behind = Math.min(here + end - at - 1, file.length);
+      if (op === MINUS) {
+        if (here > kept) pieces.push(file.subarray(kept, here));
+        kept = behind;
+      }
+      here = behind;
+    }
+    at = end;
   }
-  return [filled, taken];
+  if (filled > flushed) pieces.push(inserted.subarray(flushed, filled));
+  return kept;
 }

@@ -1,5 +1,5 @@
 import { KilnError, type Place } from '../platform/errors.ts';
-import { asBuffer, NEWLINE, RETURN } from './bytes.ts';
+import { asBuffer, lineEnd, NEWLINE, RETURN } from './bytes.ts';
 
 /** Reads a patch line by line without copying it. */
 export class PatchReader {
@@ -30,10 +30,7 @@ export class PatchReader {
 
   /** Byte behind the newline that ends the line starting at `at`. */
   endOf(at: number): number {
-    const { bytes } = this;
-    let end = at;
-    while (end < bytes.length) if (bytes[end++] === NEWLINE) break;
-    return end;
+    return lineEnd(this.bytes, at);
   }
 
   next(): void {

@@ -4,7 +4,7 @@ import { fromLatin1, LineIndex, latin1, noBytes, sameBytes } from './bytes.ts';
 import { sideBytes, stripReturns } from './hunks.ts';
 import { hazardOf } from './names.ts';
 import type { Overlay } from './overlay.ts';
-import { applyPlacements, type Placement, placeHunks } from './place.ts';
+import { type Placement, placeHunks, splicePlacements } from './place.ts';
 import { refused, reportOf, uniform } from './section-report.ts';
 import { findTarget, type Target } from './targets.ts';
 import { type Entry, leavesTree } from './tree.ts';
@@ -70,7 +70,7 @@ function create(context: SectionContext, section: FileSection, target: Target, e
   const made = section.crlf
     ? Buffer.concat(section.hunks.map((h) => sideBytes(stripReturns(h), 'new')))
     : content;
-  put(context, target.path, made, section, entry.kind === 'file' ? entry.mode : 0o644);
+  put(context, target.path, [made], section, entry.kind === 'file' ? entry.mode : 0o644);
   context.onPlaced?.(
     target.path,
     section.hunks.map((hunk) => ({ status: 'applied', hunk, line: 0, offset: 0, fuzz: 0, front: 0 })),
@@ -97,7 +97,7 @@ function remove(context: SectionContext, section: FileSection, target: Target, e
   const { placements, crlfStripped } = place(context, section, before, index);
   const report = reportOf(section, target, before, placements, crlfStripped);
   if (placements.some((placement) => placement.status !== 'applied')) return report;
-  const after = applyPlacements(before, placements, index);
+  const after = Buffer.concat(splicePlacements(before, placements, index));
   if (after.length > 0) {
     const left = latin1(after).split('\n').length - 1;
     return refused(section, target.path, `the file it removes has ${left} more lines than it knows of`);
@@ -123,7 +123,7 @@ function modify(context: SectionContext, section: FileSection, target: Target, e
   if (section.binary !== undefined) return modifyBinary(context, section, target, entry, before);
   const index = new LineIndex(before);
   const { placements, crlfStripped } = place(context, section, before, index);
-  const after = section.hunks.length === 0 ? before : applyPlacements(before, placements, index);
+  const after = splicePlacements(before, placements, index);
   const report = reportOf(section, target, before, placements, crlfStripped);
   const moved = target.from !== undefined;
   if (!moved && report.action === 'mode' && entry.kind === 'file') {
@@ -131,12 +131,15 @@ function modify(context: SectionContext, section: FileSection, target: Target, e
   }
   if (placements.every((placement) => placement.status === 'already') && placements.length > 0) return report;
   put(context, target.path, after, section, entry.kind === 'file' ? entry.mode : 0o644);
-  if (section.renameFrom !== undefined && target.from !== undefined && !tree.wroteInPatch(target.from)) {
-    tree.remove(target.from);
-  }
+  vacate(context, section, target);
   context.onPlaced?.(target.path, placements);
-  context.onChanged?.(section, target.path, before, after);
+  context.onChanged?.(section, target.path, before, Buffer.concat(after));
   return report;
+}
+
+/** Removes the source of a rename, unless the same patch has put another file there, as when two are swapped. */
+function vacate({ tree }: SectionContext, section: FileSection, { from }: Target): void {
+  if (section.renameFrom !== undefined && from !== undefined && !tree.wroteInPatch(from)) tree.remove(from);
 }
 
 /** Whether the target of a rename or copy has what the section would put there. */
@@ -169,8 +172,8 @@ function modifyBinary(
   if (after === undefined || (newBlob !== undefined && !isBlob(after, newBlob))) {
     return refused(section, target.path, 'its binary data do not give the content it announces');
   }
-  put(context, target.path, after, section, entry.kind === 'file' ? entry.mode : 0o644);
-  if (section.renameFrom !== undefined && target.from !== undefined) context.tree.remove(target.from);
+  put(context, target.path, [after], section, entry.kind === 'file' ? entry.mode : 0o644);
+  vacate(context, section, target);
   context.onChanged?.(section, target.path, before, after);
   return uniform(section, target, 'applied');
 }
@@ -214,10 +217,10 @@ function withMode(mode: number, wanted: number | undefined): number {
 function put(
   context: SectionContext,
   path: string,
-  bytes: Uint8Array,
+  pieces: readonly Uint8Array[],
   section: FileSection,
   mode: number,
 ): void {
-  if (((section.newMode ?? 0) & TYPE) === SYMLINK) context.tree.symlink(path, latin1(bytes));
-  else context.tree.write(path, bytes, withMode(mode, section.newMode));
+  if (((section.newMode ?? 0) & TYPE) === SYMLINK) context.tree.symlink(path, latin1(Buffer.concat(pieces)));
+  else context.tree.write(path, pieces, withMode(mode, section.newMode));
 }

@@ -10,13 +10,13 @@ import {
   symlinkSync,
   unlinkSync,
   writeSync,
+  writevSync,
 } from 'node:fs';
 import { lstat, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { removeTree, syncDirectory, writeFileAtomic } from '../platform/files.ts';
 import { type Lock, lock } from '../platform/lock.ts';
-import { asBuffer } from './bytes.ts';
 import { hazardOf, SIDE_DIRECTORY, tidyPath } from './names.ts';
 import type { Change, ContentStore } from './overlay.ts';
 import { DiskTree, leavesTree } from './tree.ts';
@@ -209,11 +209,11 @@ class SideStage implements Stage {
     this.held = held;
   }
 
-  put(bytes: Uint8Array, mode: number): number {
+  put(pieces: readonly Uint8Array[], mode: number): number {
     const id = this.next++;
     const descriptor = openSync(`${this.prefix}${id}`, 'wx', mode);
     try {
-      writeAll(descriptor, bytes);
+      writeAll(descriptor, pieces);
       if (this.durable) fsyncSync(descriptor);
     } finally {
       closeSync(descriptor);
@@ -262,7 +262,16 @@ class SideStage implements Stage {
   }
 }
 
-function writeAll(descriptor: number, bytes: Uint8Array): void {
-  const buffer = asBuffer(bytes);
-  for (let done = 0; done < buffer.length; ) done += writeSync(descriptor, buffer, done);
+/** What one writev(2) takes at most (IOV_MAX on Linux). */
+const MOST_PIECES = 1024;
+
+function writeAll(descriptor: number, pieces: readonly Uint8Array[]): void {
+  for (let from = 0; from < pieces.length; from += MOST_PIECES) {
+    const some = pieces.slice(from, from + MOST_PIECES);
+    const wanted = some.reduce((sum, piece) => sum + piece.length, 0);
+    let done = writevSync(descriptor, some);
+    if (done === wanted) continue;
+    const rest = Buffer.concat(some);
+    while (done < wanted) done += writeSync(descriptor, rest, done);
+  }
 }

@@ -49,6 +49,11 @@ export class DiskTree {
     return this.readFile(path);
   }
 
+  /** Whether anything stands at `path`. @throws as `read`, for what is in the way */
+  has(path: string): boolean {
+    return this.hasParent(path) && this.status(path) !== undefined;
+  }
+
   /** Whether the directory that holds `path` is there. */
   hasParent(path: string): boolean {
     const slash = path.lastIndexOf('/');

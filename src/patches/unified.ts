@@ -1,4 +1,4 @@
-import { BACKSLASH, fromLatin1, MINUS, NEWLINE, PLUS, RETURN, SPACE } from './bytes.ts';
+import { asBuffer, BACKSLASH, fromLatin1, lineEnd, MINUS, NEWLINE, PLUS, RETURN, SPACE } from './bytes.ts';
 import type { PatchReader } from './reader.ts';
 import type { Hunk } from './types.ts';
 
@@ -111,6 +111,7 @@ export function makeHunk(
   body: Uint8Array,
   range: Pick<Hunk, 'oldStart' | 'oldCount' | 'newStart' | 'newCount' | 'heading'>,
 ): Hunk {
+  const bytes = asBuffer(body);
   let prefix = 0;
   let suffix = 0;
   let changed = false;
@@ -131,7 +132,7 @@ export function makeHunk(
       }
       previous = op;
     }
-    while (at < body.length && body[at++] !== NEWLINE);
+    at = lineEnd(bytes, at);
   }
   if (!changed) prefix = suffix;
   return { line, ...range, body, prefix, suffix, oldNoNewline, newNoNewline };

@@ -18,6 +18,7 @@ function deadly<Args extends unknown[], Result>(call: (...args: Args) => Result)
 
 const bytes = fs.readFileSync(patch);
 fs.writeSync = deadly(fs.writeSync) as typeof fs.writeSync;
+fs.writevSync = deadly(fs.writevSync) as typeof fs.writevSync;
 fs.renameSync = deadly(fs.renameSync);
 fs.unlinkSync = deadly(fs.unlinkSync);
 fs.mkdirSync = deadly(fs.mkdirSync) as typeof fs.mkdirSync;

@@ -59,14 +59,41 @@ describe('a hunk', () => {
     ]);
   });
 
-  test('carries the offset of the hunk before it to choose between two places', async () => {
-    const old = `${TEN}${numbered(20, 'a ')}${BLOCK}${numbered(20, 'b ')}`;
+  describe('with two places in a file whose lines have moved', () => {
+    const long = `top\n${BLOCK}end\n`;
+    const old = `${TEN}${numbered(20, 'a ')}${long}${numbered(20, 'b ')}`;
     const now = old.replace('line 5\n', 'five\n').replace('y()', 'z()');
-    // Three lines are new at the top, and there is a second block where the first one was.
-    const moved = `new\nnew\nnew\n${TEN}${numbered(12, 'a ')}${BLOCK}a 18\na 19\na 20\n${BLOCK}${numbered(20, 'b ')}`;
-    const hunks = await judge(moved, await between(old, now, ['-U1']));
-    expect(hunks[0]).toMatchObject({ status: 'applied', offset: 3 });
-    expect(hunks[1]).toMatchObject({ status: 'applied', offset: 3 });
+    // Three lines are new at the top, and the block is there twice, one behind the other.
+    const moved = `new\nnew\nnew\n${TEN}${numbered(13, 'a ')}${long}${long}${numbered(20, 'b ')}`;
+
+    test('goes along with the hunk before it, which has only one', async () => {
+      const hunks = await judge(moved, await between(old, now));
+      expect(hunks).toMatchObject([
+        { status: 'applied', offset: 3 },
+        { status: 'applied', offset: 3 },
+      ]);
+    });
+
+    test('goes into the function that its heading names', async () => {
+      const twice = `int first(void)\n${long}${TEN}int second(void)\n${long}`;
+      const patch = await between(twice, twice.replace(/y\(\)(?![\s\S]*y\(\))/, 'z()'), ['-up']);
+      expect(await judge(`new\n${TEN}${twice}`, patch)).toMatchObject([{ status: 'applied', offset: 11 }]);
+    });
+
+    test('is ambiguous when it has less than the usual context', async () => {
+      const hunks = await judge(moved, await between(old, now, ['-U1']));
+      expect(hunks).toMatchObject([{ status: 'applied', offset: 3 }, { status: 'ambiguous' }]);
+    });
+
+    test('is ambiguous when the hunk behind it has moved by another number of lines', async () => {
+      const more = now.replace('b 15\n', 'fifteen\n');
+      const hunks = await judge(moved.replace('b 5\n', 'b 5\nnew\n'), await between(old, more));
+      expect(hunks).toMatchObject([
+        { status: 'applied' },
+        { status: 'ambiguous' },
+        { status: 'applied', offset: 4 },
+      ]);
+    });
   });
 
   test('that lies before the one in front of it is refused', async () => {
