@@ -12,9 +12,12 @@ const names = readdirSync(directory, { recursive: true, encoding: 'utf8' })
 const textOf = (name: string) => readFileSync(join(directory, `${name}.config`), 'utf8');
 const fragment = (name: string) => parseFragment(textOf(name), `kconfig/${name}.config`);
 
+/** Drivers that 2.4.22 does not have. */
+const LATER = ['forcedeth', 'skge', 'sky2'].flatMap((name) => [`nic/${name}`, `nic/module/${name}`]);
+
 /** Needs a patch, or is for the later tree only. */
 const ELSEWHERE: Record<string, readonly string[]> = {
-  '2.4.22': ['openmosix', 'mfs', 'gentoo-2003', 'nic/forcedeth', 'nic/skge', 'nic/sky2', 'cpu/geode-lx'],
+  '2.4.22': ['openmosix', 'mfs', 'gentoo-2003', ...LATER, 'cpu/geode-lx'],
   '2.4.37.11': ['openmosix', 'mfs', 'gentoo-2003'],
 };
 
@@ -31,6 +34,17 @@ test('there is a fragment for every Ethernet driver that all-modules has', () =>
     .flatMap((name) => fragment(name).options.map(({ symbol }) => symbol));
   expect(modules.length).toBe(75);
   for (const { symbol } of modules) expect(builtIn).toContain(symbol);
+});
+
+test('every driver that there is a fragment for built in has one as a module too', () => {
+  for (const name of names.filter((one) => /^nic\/[^/]+$/.test(one) && one !== 'nic/all-modules')) {
+    const asked = (one: string) => fragment(one).options.map(({ symbol, want }) => `${symbol}=${want}`);
+    const builtIn = asked(name);
+    const module = asked(name.replace('nic/', 'nic/module/'));
+    expect(module.filter((option) => !builtIn.includes(option))).toEqual([
+      builtIn.find((option) => !module.includes(option))?.replace(/=y$/, '=m'),
+    ]);
+  }
 });
 
 describe.each(['2.4.22', '2.4.37.11'])('on Linux %s', (version) => {
