@@ -4,6 +4,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { sideLines, statedLine } from '../../src/patches/hunks.ts';
 import { parsePatch } from '../../src/patches/index.ts';
 import { applyPlacements, placeHunks } from '../../src/patches/place.ts';
 
@@ -59,37 +60,49 @@ function edits(length: number, most: number, word: fc.Arbitrary<string>): fc.Arb
   });
 }
 
-/**
- * A file, a patch for it, and the file as someone else changed it away from the patch's hunks: the known
- * result has both changes. `word` decides how alike the lines are.
- */
-function scenario(word: fc.Arbitrary<string>, context: number) {
+/** A file, an edit of it, and edits that someone else may have made. `word` decides how alike the lines are. */
+function scenario(word: fc.Arbitrary<string>) {
   return fc
-    .array(word, { minLength: 4, maxLength: 60 })
-    .chain((lines) =>
-      fc.record({
+    .record({ words: fc.array(word, { minLength: 4, maxLength: 60 }), newline: fc.boolean() })
+    .chain(({ words, newline }) => {
+      const lines = words.map((text, at) => (newline || at < words.length - 1 ? `${text}\n` : text));
+      const line = word.map((text) => `${text}\n`);
+      return fc.record({
         lines: fc.constant(lines),
-        patch: edits(lines.length, 3, word),
-        elsewhere: edits(lines.length, 4, word),
-        newline: fc.boolean(),
-      }),
-    )
-    .map(({ lines, patch, elsewhere, newline }) => {
-      // "Elsewhere" keeps clear of everything a hunk could show.
-      const clear = elsewhere.filter((other) =>
-        patch.every(
-          (own) => other.at + other.remove + context < own.at || other.at > own.at + own.remove + context,
-        ),
-      );
-      const text = (list: readonly string[]) => list.join('\n') + (newline && list.length > 0 ? '\n' : '');
-      return {
-        context,
-        original: text(lines),
-        patched: text(edit(lines, patch)),
-        perturbed: text(edit(lines, clear)),
-        expected: text(edit(lines, [...patch, ...clear])),
-      };
-    });
+        patch: edits(lines.length, 3, line),
+        elsewhere: edits(newline ? lines.length : lines.length - 1, 4, line),
+      });
+    })
+    .map(({ lines, patch, elsewhere }) => ({
+      lines,
+      original: lines.join(''),
+      patched: withoutOpenLines(edit(lines, patch)).join(''),
+      elsewhere,
+    }));
+}
+
+/** Only the last line of a file may be without its newline. */
+function withoutOpenLines(lines: readonly string[]): string[] {
+  return lines.map((line, at) => (line.endsWith('\n') || at === lines.length - 1 ? line : `${line}\n`));
+}
+
+/**
+ * The file as someone else changed it, clear of all that the diff shows, and what the diff must make of it:
+ * both changes. What the diff changes is taken from the diff itself, since there are several ways to see a
+ * change of lines that are alike.
+ */
+function perturb(lines: readonly string[], elsewhere: readonly Edit[], bare: Buffer, context: number) {
+  const own = (parsePatch(bare, 'bare').sections[0]?.hunks ?? []).map((hunk): Edit => {
+    const insert = sideLines(hunk, 'new');
+    return { at: statedLine(hunk), remove: hunk.oldCount, insert };
+  });
+  const clear = elsewhere.filter((other) =>
+    own.every(({ at, remove }) => other.at + other.remove + context < at || other.at > at + remove + context),
+  );
+  return {
+    perturbed: edit(lines, clear).join(''),
+    expected: edit(lines, [...own, ...clear]).join(''),
+  };
 }
 
 /** Applies the diff of original and patched to the perturbed file: the result, or undefined for a refusal. */
@@ -112,7 +125,7 @@ const raw = fc
 describe.each([0, 1, 2, 3, 4, 5])('a diff with %i lines of context', (context) => {
   test('gives on its own original exactly what it was made of, or, without context, a refusal', () => {
     fc.assert(
-      fc.property(scenario(fc.oneof(mixed, raw), context), ({ original, patched }) => {
+      fc.property(scenario(fc.oneof(mixed, raw)), ({ original, patched }) => {
         fc.pre(original !== patched && original !== '');
         const result = applyTo(original, diff(original, patched, context));
         if (result === undefined && context === 0) return;
@@ -127,9 +140,11 @@ describe.each([0, 1, 2, 3, 4, 5])('a diff with %i lines of context', (context) =
     () => {
       let applied = 0;
       fc.assert(
-        fc.property(scenario(mixed, context), ({ original, patched, perturbed, expected }) => {
+        fc.property(scenario(mixed), ({ lines, original, patched, elsewhere }) => {
           fc.pre(original !== patched && original !== '');
           const diffed = diff(original, patched, context);
+          const bare = context === 0 ? diffed : diff(original, patched, 0);
+          const { perturbed, expected } = perturb(lines, elsewhere, bare, context);
           const result = applyTo(perturbed, diffed);
           if (result === undefined) return;
           applied++;
