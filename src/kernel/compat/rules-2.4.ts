@@ -7,6 +7,7 @@ import { LVALUE_RULES } from './lvalues.ts';
 import { BUILD_RULES } from './makefiles.ts';
 import type { CompatRule } from './rule.ts';
 import { SHARED_NAME_RULES } from './shared-names.ts';
+import { SYSTEM_CALL_RULES } from './system-calls.ts';
 
 /** What Linux 2.4 on i386 needs to be built by gcc 11 and 12 and to boot. */
 export const COMPAT_RULES_2_4: readonly CompatRule[] = [
@@ -18,4 +19,5 @@ export const COMPAT_RULES_2_4: readonly CompatRule[] = [
   ...FASTCALL_RULES,
   ...INLINE_ASM_RULES,
   ...EXPORT_RULES,
+  ...SYSTEM_CALL_RULES,
 ];

@@ -224,6 +224,28 @@ const EXAMPLES: readonly Example[] = [
     after:
       'EXPORT_SYMBOL_NOVERS(memset);\n#undef memcmp\nextern int memcmp(const void *, const void *, size_t);\nEXPORT_SYMBOL_NOVERS(memcmp);\n',
   },
+  {
+    rule: 'system-call-arguments',
+    claim: 'a function in front hands the arguments on, in the same line',
+    before: 'asmlinkage long sys_box(char *p, /* how many */\n\tint n[2])\n{\n\treturn n++;\n}\n',
+    after:
+      'static __attribute__((noinline)) long body_of_sys_box(char *p, int n[2]); asmlinkage long sys_box(char *p, int n[2]) { return body_of_sys_box(p, n); } static __attribute__((noinline))  long body_of_sys_box(char *p, /* how many */\n\tint n[2])\n{\n\treturn n++;\n}\n',
+  },
+  {
+    rule: 'system-call-arguments',
+    claim: 'a type may stand before asmlinkage, on a line of its own',
+    before: 'long\nasmlinkage sys_box(int n)\n{\n}\n',
+    after:
+      'static __attribute__((noinline)) long body_of_sys_box(int n); asmlinkage long sys_box(int n) { return body_of_sys_box(n); } static __attribute__((noinline)) long\n body_of_sys_box(int n)\n{\n}\n',
+  },
+  {
+    rule: 'system-call-frame',
+    claim: 'the compiler does not see whose address it is',
+    path: 'arch/i386/kernel/ioport.c',
+    before: '\tstruct pt_regs * regs = (struct pt_regs *) &unused;\n',
+    after:
+      '\tstruct pt_regs * regs = ({ void *frame = &unused; __asm__ __volatile__ ("" : "+r" (frame) : : "memory"); (struct pt_regs *)frame; });\n',
+  },
 ];
 
 /** Sources that look like what a rule changes, and are fine as they are. */
@@ -258,6 +280,11 @@ const UNTOUCHED: readonly { readonly rule: string; readonly claim: string; reado
     rule: 'parameter-array',
     claim: 'an array that is defined',
     text: 'struct a as[] = { { 0 } };\nstruct b bs[], cs[];\n',
+  },
+  {
+    rule: 'system-call-arguments',
+    claim: 'calls without arguments, those that have the whole frame, and prototypes',
+    text: 'asmlinkage int sys_a(void)\n{\n}\nasmlinkage int sys_b(struct pt_regs regs)\n{\n}\nasmlinkage int sys_c(int x)\n{\n\tg((struct pt_regs *)&x);\n}\nasmlinkage int sys_d(int);\n',
   },
   { rule: 'asm-operands', claim: 'assembly without operands', text: 'asm(".text\\n" ".align 4\\n");\n' },
 ];
