@@ -1,25 +1,27 @@
-import { createReadStream } from 'node:fs';
-import { readFile } from 'node:fs/promises';
+import { watch } from 'node:fs';
+import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { pipeline } from 'node:stream/promises';
 import type { Command } from 'commander';
 import { findBundle } from '../bundle/index.ts';
-import { logsOf } from '../pipeline/report.ts';
+import { LAST_LINE, logsOf } from '../pipeline/report.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
+import { isAlive, lineSplitter } from '../platform/process.ts';
 import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
+import { stopSignal } from './signals.ts';
 
 export function registerLogs(program: Command): void {
   const command = program
     .command('logs')
     .description("print a build log: a variant's latest, or that of a bundle")
     .argument('<RECIPE:VARIANT|BUNDLE>', "a variant, or a bundle's id or directory")
-    .action(async (reference: string) => {
+    .option('-f, --follow', 'go on until the build has finished')
+    .action(async (reference: string, options: { follow?: boolean }) => {
       const { home, json } = await contextOf(command);
       const log = await findLog(home, reference);
-      if (json) return printJson({ log, text: await readFile(log, 'utf8') });
-      await pipeline(createReadStream(log), process.stdout, { end: false });
+      if (json) printJson({ log, text: await readFile(log, 'utf8') });
+      else await printLog(log, options.follow === true && isBeingWritten(log), stopSignal());
     });
 }
 
@@ -31,4 +33,56 @@ async function findLog(home: Home, reference: string): Promise<string> {
   throw new KilnError('usage', `${reference} was never built in ${home.root}`, {
     hint: 'kiln recipes lists recipes and variants; kiln bundles what was built',
   });
+}
+
+/** A log's name ends in the process that writes it; a bundle's log is finished. */
+function isBeingWritten(log: string): boolean {
+  const pid = /-(\d+)\.log$/.exec(log)?.[1];
+  return pid !== undefined && isAlive(Number(pid));
+}
+
+/** Prints a log to its end; followed, to the line that says how the build ended. */
+async function printLog(log: string, follow: boolean, signal: AbortSignal): Promise<void> {
+  const changes = follow ? watchFile(log, signal) : undefined;
+  const file = await open(log, 'r');
+  let finished = false;
+  const lines = lineSplitter((line) => {
+    finished ||= line.startsWith(LAST_LINE);
+  });
+  try {
+    for (;;) {
+      const { bytesRead, buffer } = await file.read(Buffer.alloc(1 << 16));
+      if (bytesRead > 0) {
+        const chunk = buffer.subarray(0, bytesRead);
+        process.stdout.write(chunk);
+        lines.push(chunk);
+      } else if (changes === undefined || finished) break;
+      else await changes.next();
+    }
+  } finally {
+    changes?.close();
+    await file.close();
+  }
+  signal.throwIfAborted();
+}
+
+/** Tells of changes to a file; one that came before it was asked for is told at once. */
+function watchFile(path: string, signal: AbortSignal): { next(): Promise<void>; close(): void } {
+  let changed = true;
+  let wake: (() => void) | undefined;
+  const tell = () => {
+    changed = true;
+    wake?.();
+  };
+  const watcher = watch(path, tell);
+  signal.addEventListener('abort', tell);
+  return {
+    async next() {
+      signal.throwIfAborted();
+      if (!changed) await new Promise<void>((done) => (wake = done));
+      changed = false;
+      signal.throwIfAborted();
+    },
+    close: () => watcher.close(),
+  };
 }

@@ -1,37 +1,87 @@
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { findBundle, type Manifest, type StoredBundle } from '../bundle/index.ts';
 import { gatesOf } from '../pipeline/gates.ts';
-import { sourceNames } from '../pipeline/inputs.ts';
+import { type SourceChoices, sourceNames } from '../pipeline/inputs.ts';
+import { preparedTree } from '../pipeline/planning.ts';
 import { type LoadedRecipe, loadRecipe, readLock, recipeNames } from '../pipeline/recipes.ts';
+import { historyOf } from '../pipeline/tree.ts';
 import { KilnError } from '../platform/errors.ts';
+import { exists } from '../platform/files.ts';
 import { recipeJsonSchema } from '../recipe/schema.ts';
 import { expandVariant } from '../recipe/variants.ts';
-import { type Context, contextOf } from './context.ts';
+import {
+  addSourceOptions,
+  type Context,
+  contextOf,
+  mirrorFlag,
+  type SourceOptions,
+  sourceChoices,
+} from './context.ts';
 import { formatBytes, print, printJson, styled, table } from './output.ts';
+import { stopSignal } from './signals.ts';
+
+interface ShowOptions extends SourceOptions {
+  readonly schema?: boolean;
+  readonly file?: string;
+}
 
 export function registerShow(program: Command): void {
   const command = program
     .command('show')
     .description('show a recipe expanded, with its locks, or a bundle and what it was made of')
     .argument('[RECIPE|BUNDLE]', "a recipe's name or path, or a bundle's id or directory")
-    .option('--schema', "print the recipe's JSON Schema, for editors")
-    .action(async (reference: string | undefined, options: { schema?: boolean }) => {
-      const context = await contextOf(command);
-      if (options.schema === true) return printJson(recipeJsonSchema());
-      if (reference === undefined) {
-        throw new KilnError('usage', 'kiln show needs a recipe or a bundle', {
-          hint: 'kiln recipes and kiln bundles list them; kiln show --schema prints the schema',
-        });
-      }
-      if (await isRecipe(reference)) await showRecipe(context, await loadRecipe(reference));
-      else await showBundle(context, await findBundle(context.home, reference));
-    });
+    .option('--file <PATH>', 'say which patches and compat rules touched a file of the prepared tree')
+    .option('--schema', "print the recipe's JSON Schema, for editors");
+  addSourceOptions(command).action(async (reference: string | undefined, options: ShowOptions) => {
+    const context = await contextOf(command, mirrorFlag(options));
+    if (options.schema === true) return printJson(recipeJsonSchema());
+    if (reference === undefined) {
+      throw new KilnError('usage', 'kiln show needs a recipe or a bundle', {
+        hint: 'kiln recipes and kiln bundles list them; kiln show --schema prints the schema',
+      });
+    }
+    if (options.file !== undefined) {
+      await showFile(context, await loadRecipe(reference), options.file, sourceChoices(context, options));
+      return;
+    }
+    if (await isRecipe(reference)) await showRecipe(context, await loadRecipe(reference));
+    else await showBundle(context, await findBundle(context.home, reference));
+  });
 }
 
 /** A recipe goes by its name or by the path of a YAML file; anything else is a bundle's. */
 async function isRecipe(reference: string): Promise<boolean> {
   return /\.ya?ml$/.test(reference) || (await recipeNames()).includes(reference);
+}
+
+async function showFile(
+  context: Context,
+  loaded: LoadedRecipe,
+  path: string,
+  choices: SourceChoices,
+): Promise<void> {
+  const tree = await preparedTree(context.home, loaded, choices, stopSignal());
+  if (tree === undefined) {
+    throw new KilnError(
+      'failed',
+      `the tree of ${loaded.recipe.name} is not prepared in ${context.home.root}`,
+      {
+        hint: `kiln build ${loaded.recipe.name} prepares it`,
+      },
+    );
+  }
+  const { patches, compat } = historyOf(tree.record, path);
+  if (patches.length + compat.length === 0 && !(await exists(join(tree.directory, 'tree', path)))) {
+    throw new KilnError('usage', `the tree of ${loaded.recipe.name} has no file ${path}`, {
+      hint: 'give the path from the top of the tree, e.g. drivers/net/Makefile',
+    });
+  }
+  if (context.json) return printJson({ file: path, patches, compat });
+  if (patches.length + compat.length === 0) return print(`${path}: as in the kernel's source`);
+  for (const name of patches) print(`${path}: patch ${name}`);
+  for (const rule of compat) print(`${path}: compat rule ${rule}`);
 }
 
 async function showRecipe(context: Context, loaded: LoadedRecipe): Promise<void> {

@@ -24,9 +24,8 @@ export function sourceNames(recipe: LoadedRecipe): string[] {
 
 /** Everything that is known of a recipe's source before it is fetched. */
 export function sourceSpec(recipe: LoadedRecipe, lock: RecipeLock, name: string): SourceSpec {
-  const index = recipe.recipe.patches.findIndex((patch) => patch.name === name);
   const source: RecipeSource | undefined =
-    name === 'kernel' ? recipe.recipe.kernel.source : recipe.recipe.patches[index];
+    name === 'kernel' ? recipe.recipe.kernel.source : recipe.recipe.patches.find((one) => one.name === name);
   if (source === undefined) throw new Error(`${recipe.recipe.name} has no source ${name}`);
   const { urls, size, sha256, sha1, md5 } = source;
   const known = lock[name];
@@ -37,7 +36,7 @@ export function sourceSpec(recipe: LoadedRecipe, lock: RecipeLock, name: string)
     name,
     urls,
     baseDirectory: recipe.directory,
-    place: recipe.placeOf(name === 'kernel' ? ['kernel', 'source', 'urls'] : ['patches', index, 'urls']),
+    place: name === 'kernel' ? recipe.placeOf(['kernel', 'source', 'urls']) : recipe.placeOfPatch(name),
     ...(size === undefined ? {} : { size }),
     ...(sha256 === undefined ? {} : { sha256 }),
     ...(sha1 === undefined ? {} : { sha1 }),

@@ -1,4 +1,5 @@
 import type { Home } from '../platform/home.ts';
+import { expandVariant } from '../recipe/variants.ts';
 import { stepCache } from './cache.ts';
 import { checkSubstitutes, isStored, type SourceChoices } from './inputs.ts';
 import {
@@ -10,7 +11,8 @@ import {
   type VariantKeys,
 } from './plan.ts';
 import { RecipeRun } from './recipe-run.ts';
-import type { Chosen } from './recipes.ts';
+import type { Chosen, LoadedRecipe } from './recipes.ts';
+import { cachedTree, type PreparedTree } from './tree.ts';
 import { storedBundle } from './variant.ts';
 
 /** What a build of one variant would do. */
@@ -71,4 +73,18 @@ async function whatIsThere(
   const [tree, config, compile] = await Promise.all([has('tree'), has('config'), has('compile')]);
   const bundle = keys !== undefined && (await storedBundle(home, variant, keys)) !== undefined;
   return { sources, tree, config, compile, bundle };
+}
+
+/** A recipe's prepared tree if the cache has it: as a build with the same choice of sources would use it. */
+export async function preparedTree(
+  home: Home,
+  recipe: LoadedRecipe,
+  choices: SourceChoices,
+  signal: AbortSignal,
+): Promise<PreparedTree | undefined> {
+  const cache = stepCache(home);
+  const run = await RecipeRun.start(recipe, { home, cache, choices, signal });
+  const [variant = ''] = Object.keys(recipe.recipe.variants);
+  const { keys } = await run.facts(expandVariant(recipe, variant));
+  return keys === undefined ? undefined : cachedTree(cache, keys.tree);
 }

@@ -1,11 +1,12 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasErrno, KilnError } from '../platform/errors.ts';
+import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
 import { listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
 import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
 import { expandVariant, type Variant } from '../recipe/variants.ts';
+import { withSeries } from './series.ts';
 
 /** The checkout that Kiln runs from: recipes/ and kconfig/ are there. */
 export const CHECKOUT = resolve(dirname(fileURLToPath(import.meta.url)), '../..');
@@ -15,6 +16,8 @@ export interface LoadedRecipe extends RecipeFile {
   /** Directory that relative paths of the recipe start from. */
   readonly directory: string;
   readonly lockFile: string;
+  /** Where a patch is named: in the recipe, or in a series file. */
+  placeOfPatch(name: string): Place;
 }
 
 /** What `RECIPE[:VARIANT]` on the command line chose. */
@@ -52,7 +55,8 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
   }
   const loaded = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
   const directory = dirname(file);
-  return { ...loaded, directory, lockFile: join(directory, `${loaded.recipe.name}.lock.yaml`) };
+  const lockFile = join(directory, `${loaded.recipe.name}.lock.yaml`);
+  return { ...(await withSeries(loaded, directory)), directory, lockFile };
 }
 
 /**

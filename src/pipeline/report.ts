@@ -24,6 +24,8 @@ export interface Reporter {
   warning(sentence: string): void;
   /** Lines for the log alone. */
   write(...lines: string[]): void;
+  /** The log's last line: how it ended. */
+  close(status: string): void;
 }
 
 export interface StepOutcome {
@@ -88,8 +90,14 @@ export function startReporter(home: Home, recipe: string, variant: string, sink:
       tell({ type: 'warning', variant: fullName, sentence });
     },
     write,
+    close(status) {
+      write(`${LAST_LINE}${status}`);
+    },
   };
 }
+
+/** What the last line of a finished log begins with. */
+export const LAST_LINE = '# finished: ';
 
 const KEPT_LOGS = 20;
 

@@ -96,6 +96,7 @@ async function buildVariant(
   await trimLogs(home, recipe, variant.name);
   const seconds = Math.round((Date.now() - started) / 10) / 100;
   const result = resultOf(variant, reporter, progress, seconds, failure as KilnError | undefined);
+  reporter.close(result.status);
   sink({ type: 'finished', variant: variant.fullName, result });
   return result;
 }

@@ -17,6 +17,8 @@ export interface TreeRecord {
   readonly extraversion: string;
   readonly decoder: string;
   readonly patches: readonly PatchSummary[];
+  /** By file: the patches of the series that touched it, in order. */
+  readonly touchedBy: Readonly<Record<string, readonly string[]>>;
   readonly compat:
     | readonly { readonly rule: string; readonly reason: string; readonly files: readonly string[] }[]
     | 'off';
@@ -109,6 +111,7 @@ async function fillTree(
     extraversion: found.extraversion,
     decoder: unpacked.decoder,
     patches: report === undefined ? [] : summarise(report),
+    touchedBy: report?.touchedBy ?? {},
     compat,
   };
 }
@@ -126,6 +129,15 @@ function summarise(report: SeriesReport): PatchSummary[] {
       already: hunks.filter((hunk) => hunk.status === 'already').length,
     };
   });
+}
+
+/** What Kiln did to one file of a tree: patches and compat rules, in order. */
+export function historyOf(
+  record: TreeRecord,
+  path: string,
+): { patches: readonly string[]; compat: string[] } {
+  const rules = record.compat === 'off' ? [] : record.compat.filter(({ files }) => files.includes(path));
+  return { patches: record.touchedBy[path] ?? [], compat: rules.map(({ rule }) => rule) };
 }
 
 /** Says in a variant's log what its tree went through, whoever prepared it. */

@@ -47,6 +47,12 @@ const patch = z.strictObject({
     .describe(
       "Context lines that may fail to match at a hunk's ends (GNU patch's meaning); each is reported",
     ),
+  after: z.array(name).default([]).describe('Patches that must come before this one'),
+  last: z
+    .boolean()
+    .default(false)
+    .describe('Comes behind all that are not `last` themselves, as openMosix must'),
+  conflicts: z.array(name).default([]).describe('Patches that can not be in the same recipe'),
   watch: watch.optional(),
 });
 
@@ -133,6 +139,10 @@ export const recipeSchema = z.strictObject({
     .describe(
       'unique: the release (uname -r) carries the short key of its inputs, so that kernel and modules cannot be mixed up; pinned: <version><extraversion> alone',
     ),
+  series: z
+    .array(z.string().min(1))
+    .default([])
+    .describe('quilt series files beside the recipe; what they list comes before `patches`'),
   patches: z.array(patch).default([]),
   config: config.prefault({}),
   variants: z

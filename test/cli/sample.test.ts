@@ -23,6 +23,10 @@ beforeAll(async () => {
   home = await sampleHome();
 });
 
+function logCount(): number {
+  return readdirSync(join(home, 'logs/sample/rtl8139')).filter((name) => name.endsWith('.log')).length;
+}
+
 function manifestOf(variant: string): { directory: string; manifest: Manifest } {
   const parent = join(home, 'bundles/sample', variant);
   const [id = ''] = readdirSync(parent).filter((name) => !name.endsWith('.json'));
@@ -257,6 +261,27 @@ describe('the commands about what was built', () => {
     expect((await kiln(['logs', 'sample:all', '--home', home])).stdout).toContain('# sample:all');
     expect((await kiln(['logs', manifest.id, '--home', home])).stdout).toContain('Linux version');
     expect((await kiln(['logs', 'sample:nothing', '--home', home])).code).toBe(2);
+  });
+
+  it('follow the log of a running build to its end, and do not wait for one that has ended', async () => {
+    const running = kiln(['build', 'sample:rtl8139', '--rebuild', '--no-publish', '--home', home]);
+    const before = logCount();
+    while (logCount() === before) await new Promise(setImmediate);
+    const followed = await kiln(['logs', '-f', 'sample:rtl8139', '--home', home]);
+    expect(followed.stdout).toMatch(/\n# finished: built\n$/);
+    expect((await running).code).toBe(0);
+    expect((await kiln(['logs', '-f', 'sample:rtl8139', '--home', home])).stdout).toBe(followed.stdout);
+    expect((await kiln(['logs', '-f', manifestOf('rtl8139').manifest.id, '--home', home])).code).toBe(0);
+  });
+
+  it('tell which patches touched a file of the tree', async () => {
+    const told = await kiln(['show', 'sample', '--file', 'drivers/net/Makefile', '--home', home, '--json']);
+    expect(JSON.parse(told.stdout)).toEqual({
+      file: 'drivers/net/Makefile',
+      patches: ['8139too'],
+      compat: [],
+    });
+    expect((await kiln(['show', 'sample', '--file', 'no/such', '--home', home])).code).toBe(2);
   });
 
   it('boot a bundle on another card and show its console', async () => {
