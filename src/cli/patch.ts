@@ -16,7 +16,7 @@ import {
   type SeriesReport,
 } from '../patches/index.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
-import { writeFileAtomic } from '../platform/files.ts';
+import { exists, writeFileAtomic } from '../platform/files.ts';
 import { readPatchBytes } from '../sources/index.ts';
 import { contextOf } from './context.ts';
 import { note, print, printJson, styled } from './output.ts';
@@ -99,7 +99,10 @@ function registerRefresh(patch: Command): void {
 
 function addPatchOptions(command: Command): Command {
   return command
-    .argument('<PATCH...>', 'patches in order, bare or packed; a quilt series file stands for its patches')
+    .argument(
+      '<PATCH...>',
+      'patches in order, bare or packed, TAR:MEMBER for one inside a tar; a quilt series file stands for its patches',
+    )
     .requiredOption('--tree <DIR>', 'the kernel tree')
     .option('--strip <N>', 'leading name components to drop (default: found by trying)', level)
     .option('--fuzz <N>', 'context lines that may be ignored at each end of a hunk (default: 0)', level)
@@ -140,11 +143,16 @@ async function readOne(name: string, path: string, options: Partial<PatchOptions
   };
 }
 
+/** A patch, or `TAR:MEMBER` for one inside a tar. */
 async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readPatchBytes(path);
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    const [, archive, member] = /^(.+?):(.+)$/.exec(path) ?? [];
+    if (archive !== undefined && member !== undefined && (await exists(archive))) {
+      return await readPatchBytes(archive, { member });
+    }
     throw new KilnError('usage', `there is no file ${path}`, {
       hint: 'look at the spelling, or the series file',
     });

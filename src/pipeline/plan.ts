@@ -63,7 +63,7 @@ export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
     kernel: inputs.kernel.sha256,
     patches: inputs.patches.map(({ sha256: digest }, index) => {
       const patch = recipe.patches[index];
-      return { digest, strip: patch?.strip, fuzz: patch?.fuzz };
+      return { digest, member: patch?.member, strip: patch?.strip, fuzz: patch?.fuzz };
     }),
     compat: recipe.toolchain.compat,
   });

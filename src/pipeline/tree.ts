@@ -95,10 +95,15 @@ async function fillTree(
     );
   }
   const series = await Promise.all(
-    recipe.recipe.patches.map(async ({ name, strip, fuzz }, index) => {
+    recipe.recipe.patches.map(async ({ name, strip, fuzz, member }, index) => {
       const source = patches[index];
       if (source === undefined) throw new Error(`no source for patch ${name}`);
-      return { name, strip, fuzz, bytes: await readPatchBytes(source) };
+      return {
+        name,
+        strip,
+        fuzz,
+        bytes: await readPatchBytes(source, { signal, ...(member === undefined ? {} : { member }) }),
+      };
     }),
   );
   reporter.progress('tree', `applying ${series.length} patches`);

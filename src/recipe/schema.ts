@@ -38,7 +38,11 @@ const watch = z
 const patch = z.strictObject({
   name,
   ...sourceFields,
-  strip: z.int().min(0).max(9).default(1).describe('Leading path components to drop, as patch -pN'),
+  member: z.string().min(1).optional().describe("The patch's name inside a tar; it may be packed itself"),
+  strip: z
+    .union([z.literal('auto'), z.int().min(0).max(9)])
+    .default(1)
+    .describe('Leading path components to drop, as patch -pN; auto: found by trying'),
   fuzz: z
     .int()
     .min(0)

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import { mkdir, readdir, truncate, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { afterEach, beforeEach, expect, test, vi } from 'vitest';
@@ -66,4 +67,34 @@ test('a bare file larger than any patch is refused unread', async () => {
 
 test('a directory is no patch', async () => {
   expect(await failure(readPatchBytes(home))).toMatchObject({ kind: 'invalid', exitCode: 2 });
+});
+
+/** A tar of files in the home, by GNU tar. */
+async function tarOf(files: Readonly<Record<string, Buffer>>): Promise<Buffer> {
+  const top = join(home, 'tarred');
+  await mkdir(join(top, 'patches'), { recursive: true });
+  for (const [name, bytes] of Object.entries(files)) await writeFile(join(top, name), bytes);
+  return execFileSync('tar', ['-c', '-C', top, '.']);
+}
+
+test.each([
+  ['in a bare tar', (bytes: Buffer) => bytes],
+  ['in a tar.gz', gzip],
+  ['in a tar.bz2', bzip2],
+])('a patch %s is taken out by its name, packed or not', async (_, packed) => {
+  const path = join(home, 'MOSIX');
+  await writeFile(path, packed(await tarOf({ 'patches/one.gz': gzip(patch), README: Buffer.from('read') })));
+  expect(await readPatchBytes(path, { member: 'patches/one.gz' })).toEqual(patch);
+  expect((await readPatchBytes(path, { member: 'README' })).toString()).toBe('read');
+});
+
+test('a tar without a member, and a member that is not there, are refused with the names that are', async () => {
+  const path = join(home, 'all.tar.gz');
+  await writeFile(path, gzip(await tarOf({ 'patches/one': patch })));
+  const refused = { kind: 'invalid', lines: expect.arrayContaining(['./patches/one']) };
+  await expect(readPatchBytes(path)).rejects.toMatchObject(refused);
+  await expect(readPatchBytes(path, { member: 'patches' })).rejects.toMatchObject(refused);
+  const bare = join(home, 'bare');
+  await writeFile(bare, patch);
+  await expect(readPatchBytes(bare, { member: 'x' })).rejects.toMatchObject({ lines: ['it is no tar'] });
 });
