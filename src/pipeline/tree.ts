@@ -100,7 +100,7 @@ async function fillTree(
       if (source === undefined) throw new Error(`no source for patch ${name}`);
       return {
         name,
-        strip,
+        ...(strip === 'auto' ? {} : { strip }),
         fuzz,
         bytes: await readPatchBytes(source, { signal, ...(member === undefined ? {} : { member }) }),
       };
