@@ -3,8 +3,8 @@ import { dirname, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readTextIfAny } from '../platform/files.ts';
 import { baseEnvironment, run } from '../platform/process.ts';
-import { compileHeader } from './compile-header.ts';
-import type { KernelFamily } from './family.ts';
+import { BUILDER, compileHeader, unixDate } from './compile-header.ts';
+import type { BuildFacts, KernelFamily } from './family.ts';
 import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
 import type { Toolchain } from './toolchain.ts';
 import { keepShippedFiles, kernelRelease, readKernelVersion, restoreExecutableBits } from './tree.ts';
@@ -106,10 +106,12 @@ export async function compile(
   const release = kernelRelease(readKernelVersion(top));
   const config = await readConfig(top, family);
   const modular = /^CONFIG_MODULES=y$/m.test(config);
-  const extra = await ownCompileHeader(top, family, toolchain, config, options.buildDate);
+  const extra = await stateBuildFacts(top, family, toolchain, config, options.buildDate);
 
   const { targets, paths } = family;
-  const build = new TreeBuild(top, release, options, [
+  // What gcc takes __DATE__ and __TIME__ from, which drivers put into their messages.
+  const env = { SOURCE_DATE_EPOCH: String(options.buildDate), ...options.env };
+  const build = new TreeBuild(top, release, { ...options, env }, [
     ...makeArguments(top, family, toolchain, options),
     `-j${options.jobs}`,
     // Each command's output in one piece, under the directory that it ran in.
@@ -117,6 +119,7 @@ export async function compile(
     ...extra,
   ]);
   await build.make([targets.depend]);
+  await refuseOtherRelease(top, family, release);
   await build.make([targets.image]);
   if (modular) {
     await build.make([targets.modules]);
@@ -125,8 +128,8 @@ export async function compile(
     await build.make([targets.install, '-j1', `INSTALL_MOD_PATH=${await realpath(options.modulesInto)}`]);
   }
   const modules = join(options.modulesInto, 'lib/modules', release);
-  // A symlink to the tree, which is nowhere to be found on the machine that the modules are for.
-  if (modular) await rm(join(modules, 'build'), { force: true });
+  // Symlinks to the tree, which is nowhere to be found on the machine that the modules are for.
+  if (modular) for (const link of ['build', 'source']) await rm(join(modules, link), { force: true });
   const image = join(top, paths.image);
   const systemMap = join(top, paths.systemMap);
   for (const path of [image, systemMap]) {
@@ -201,6 +204,42 @@ async function readConfig(top: string, family: KernelFamily): Promise<string> {
 }
 
 /**
+ * Make's own word on the release comes with the first target, minutes before a module would be refused for it.
+ * @throws KilnError `failed` where something besides the Makefile added to it
+ */
+async function refuseOtherRelease(top: string, family: KernelFamily, release: string): Promise<void> {
+  if (family.paths.release === undefined) return;
+  const said = (await readTextIfAny(join(top, family.paths.release)))?.trim();
+  if (said === undefined || said === release) return;
+  throw new KilnError('failed', `the tree calls its release ${said} and not ${release}`, {
+    hint: 'leave CONFIG_LOCALVERSION empty and remove localversion files: extraversion in the recipe names a release',
+  });
+}
+
+/**
+ * Gives date, user and host of the build values of Kiln's choice.
+ * @returns arguments for make
+ */
+async function stateBuildFacts(
+  top: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  config: string,
+  buildDate: number,
+): Promise<string[]> {
+  const { buildFacts } = family;
+  if (buildFacts.kind === 'header') {
+    return ownCompileHeader(top, buildFacts, toolchain, config, buildDate);
+  }
+  return [
+    `KBUILD_BUILD_TIMESTAMP=${unixDate(buildDate)}`,
+    `KBUILD_BUILD_USER=${BUILDER}`,
+    `KBUILD_BUILD_HOST=${BUILDER}`,
+    'KBUILD_BUILD_VERSION=1',
+  ];
+}
+
+/**
  * Writes the header with the facts of the build in the place of make, whose rule would put the date, the user
  * and the host into it, and drops the objects that were made with another text. A tree whose Makefile asks
  * for none of these keeps its own rule.
@@ -208,12 +247,11 @@ async function readConfig(top: string, family: KernelFamily): Promise<string> {
  */
 async function ownCompileHeader(
   top: string,
-  family: KernelFamily,
+  header: BuildFacts & { kind: 'header' },
   toolchain: Toolchain,
   config: string,
   buildDate: number,
 ): Promise<string[]> {
-  const header = family.paths.compileHeader;
   const makefile = await readFile(join(top, 'Makefile'), 'latin1');
   if (!makefile.includes('LINUX_COMPILE_HOST')) return [];
   const text = compileHeader({
@@ -221,16 +259,16 @@ async function ownCompileHeader(
     smp: /^CONFIG_SMP=y$/m.test(config),
     compilerVersion: toolchain.compilerVersion,
   });
-  const path = join(top, header);
+  const path = join(top, header.file);
   if ((await readTextIfAny(path)) !== text) {
     await mkdir(dirname(path), { recursive: true });
     await writeFile(path, text);
-    for (const user of family.paths.compileHeaderUsers) await rm(join(top, user), { force: true });
+    for (const user of header.users) await rm(join(top, user), { force: true });
   }
-  return [`--old-file=${header}`];
+  return [`--old-file=${header.file}`];
 }
 
-function compilerWord(toolchain: Toolchain, options: MakeOptions): string {
+function compilerWord(toolchain: Toolchain, options: Pick<MakeOptions, 'launcher'>): string {
   return options.launcher === undefined ? toolchain.compiler : `${options.launcher} ${toolchain.compiler}`;
 }
 
@@ -240,6 +278,21 @@ function makeArguments(
   family: KernelFamily,
   toolchain: Toolchain,
   options: MakeOptions,
+): string[] {
+  return ['-C', top, ...makeVariables(top, family, toolchain, options)];
+}
+
+/**
+ * The variables, `NAME=value`, that every make in a tree gets: a configuration made with another compiler's
+ * word for itself would be another configuration.
+ * @param top the tree's real path
+ * @throws KilnError `invalid` for a path that make would take apart
+ */
+export function makeVariables(
+  top: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  options: Pick<MakeOptions, 'launcher'> = {},
 ): string[] {
   if (!/^[\w/.,+@%-]+$/.test(top)) {
     throw new KilnError('invalid', `a kernel can't be built in ${top}: make takes the path apart`, {
@@ -251,8 +304,6 @@ function makeArguments(
   const compiler = [compilerWord(toolchain, options), ...flags, `-ffile-prefix-map=${top}=.`].join(' ');
   const assembler = ['as', ...family.assemblerFlags.map(({ value }) => value)].join(' ');
   return [
-    '-C',
-    top,
     `CC=${compiler}`,
     `HOSTCC=${toolchain.hostCompiler}`,
     `AS=${assembler}`,

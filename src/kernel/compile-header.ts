@@ -7,6 +7,9 @@ export interface CompileFacts {
   readonly compilerVersion: string;
 }
 
+/** The user and the host that every kernel of Kiln's names. */
+export const BUILDER = 'kiln';
+
 /** Longest UTS_VERSION, as the Makefile cuts it. */
 const UTS_LIMIT = 64;
 
@@ -20,8 +23,8 @@ export function compileHeader({ buildDate, smp, compilerVersion }: CompileFacts)
   const entries = {
     UTS_VERSION: version,
     LINUX_COMPILE_TIME: time,
-    LINUX_COMPILE_BY: 'kiln',
-    LINUX_COMPILE_HOST: 'kiln',
+    LINUX_COMPILE_BY: BUILDER,
+    LINUX_COMPILE_HOST: BUILDER,
     LINUX_COMPILE_DOMAIN: '',
     LINUX_COMPILER: compilerVersion,
   };
@@ -31,7 +34,7 @@ export function compileHeader({ buildDate, smp, compilerVersion }: CompileFacts)
 }
 
 /** As date(1) prints it in the C locale: `Mon Aug 25 00:00:00 UTC 2003`. */
-function unixDate(seconds: number): string {
+export function unixDate(seconds: number): string {
   const [, day = '', dayOfMonth = '', month = '', year = '', time = ''] =
     /^(\w+), (\d+) (\w+) (\d+) ([\d:]+) GMT$/.exec(new Date(seconds * 1000).toUTCString()) ?? [];
   return `${day} ${month} ${String(Number(dayOfMonth)).padStart(2)} ${time} UTC ${year}`;

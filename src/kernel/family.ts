@@ -1,3 +1,4 @@
+import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { REPRODUCIBLE_RULES } from './compat/makefiles.ts';
 import type { CompatRule } from './compat/rule.ts';
@@ -15,6 +16,24 @@ export interface ShippedFile {
   readonly madeFrom: string;
 }
 
+/** An option that a family needs at one value; it counts as a request of the lowest precedence. */
+export interface FamilyOption extends Reasoned {
+  readonly symbol: string;
+}
+
+/** How the date, user and host of a build get a value of Kiln's choice. */
+export type BuildFacts =
+  | {
+      /** Make would write the header with what it finds: Kiln writes it, and make is told to look away. */
+      readonly kind: 'header';
+      /** Relative to the tree. */
+      readonly file: string;
+      /** Objects to remove when the header changes. */
+      readonly users: readonly string[];
+    }
+  /** Make takes KBUILD_BUILD_TIMESTAMP, KBUILD_BUILD_USER and their like (Documentation/kbuild/reproducible-builds.rst). */
+  | { readonly kind: 'variables' };
+
 /** Kernels that are built in one way: what make is told, and where its results are. */
 export interface KernelFamily {
   readonly name: string;
@@ -22,6 +41,10 @@ export interface KernelFamily {
   readonly covers: string;
   readonly versions: RegExp;
   readonly arch: 'i386';
+  /** The language of its configuration: Config.in files up to 2.4, Kconfig files later. */
+  readonly language: 'cml1' | 'kconfig';
+  readonly options: readonly FamilyOption[];
+  readonly buildFacts: BuildFacts;
   /** Options of the compiler, part of CC's value. */
   readonly compilerFlags: readonly Reasoned[];
   readonly assemblerFlags: readonly Reasoned[];
@@ -39,10 +62,8 @@ export interface KernelFamily {
     readonly config: string;
     readonly image: string;
     readonly systemMap: string;
-    /** The header with the date, user and host of the build, which Kiln writes itself. */
-    readonly compileHeader: string;
-    /** Objects to remove when that header changes: make is told to look away from it. */
-    readonly compileHeaderUsers: readonly string[];
+    /** Where make writes the release after the `depend` target, if it composes it from more than the Makefile. */
+    readonly release?: string;
   };
   /**
    * Files that a tree brings along though make could generate them, with what they are made from. Where the
@@ -118,6 +139,10 @@ const VARIABLES_2_4: readonly Reasoned[] = [
   },
   { value: 'CONFIG_SHELL=/bin/bash', reason: 'the configuration scripts are for bash' },
   { value: 'DEPMOD=/bin/true', reason: "today's depmod reads only .ko; Kiln computes dependencies itself" },
+  {
+    value: `GENKSYMS=/bin/sh '${join(import.meta.dirname, 'compat/genksyms.sh')}'`,
+    reason: 'symbol versions (MODVERSIONS) need it, and it is in no distribution of today',
+  },
   { value: 'ROOT_DEV=FLOPPY', reason: "CURRENT writes the build machine's root device into the image" },
 ];
 
@@ -126,6 +151,9 @@ const LINUX_2_4: KernelFamily = {
   covers: '2.4.x on i386',
   versions: /^2\.4\.\d+(?!\d)/,
   arch: 'i386',
+  language: 'cml1',
+  options: [],
+  buildFacts: { kind: 'header', file: 'include/linux/compile.h', users: ['init/version.o'] },
   compilerFlags: COMPILER_FLAGS_2_4,
   assemblerFlags: ASSEMBLER_FLAGS_2_4,
   variables: VARIABLES_2_4,
@@ -140,8 +168,6 @@ const LINUX_2_4: KernelFamily = {
     config: '.config',
     image: 'arch/i386/boot/bzImage',
     systemMap: 'System.map',
-    compileHeader: 'include/linux/compile.h',
-    compileHeaderUsers: ['init/version.o'],
   },
   shipped: [
     { file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' },
@@ -151,8 +177,55 @@ const LINUX_2_4: KernelFamily = {
   reproducibleRules: REPRODUCIBLE_RULES,
 };
 
+const VARIABLES_KBUILD: readonly Reasoned[] = [
+  { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
+  {
+    value: 'DEPMOD=/bin/true',
+    reason: "modules.dep would depend on the host's kmod; a node that wants it runs depmod itself",
+  },
+  { value: 'LOCALVERSION=', reason: 'unset, it lets setlocalversion put a + after the release' },
+];
+
+const LINUX_KBUILD: KernelFamily = {
+  name: 'linux-kbuild-i386',
+  covers: '2.6.24 and later on i386',
+  // With 2.6.24 i386 became a name for the 32 bits of arch/x86, where the image is.
+  versions: /^(?:2\.6\.(?:2[4-9]|3\d)|(?:[3-9]|[1-9]\d)\.\d+\.\d+)(?!\d)/,
+  arch: 'i386',
+  language: 'kconfig',
+  options: [
+    {
+      symbol: 'CONFIG_LOCALVERSION_AUTO',
+      value: 'n',
+      reason: "a commit's name in the release would make it another than the bundle's",
+    },
+  ],
+  buildFacts: { kind: 'variables' },
+  // These trees know today's compilers, and say themselves what they need of them.
+  compilerFlags: [],
+  assemblerFlags: [],
+  variables: VARIABLES_KBUILD,
+  targets: {
+    // Asks nothing once olddefconfig has been over the file, and has this name in every version.
+    config: 'oldconfig',
+    depend: 'prepare',
+    image: 'bzImage',
+    modules: 'modules',
+    install: 'modules_install',
+  },
+  paths: {
+    config: '.config',
+    image: 'arch/x86/boot/bzImage',
+    systemMap: 'System.map',
+    release: 'include/config/kernel.release',
+  },
+  shipped: [],
+  compatRules: [],
+  reproducibleRules: [],
+};
+
 /** Every family that Kiln can build. */
-export const FAMILIES: readonly KernelFamily[] = [LINUX_2_4];
+export const FAMILIES: readonly KernelFamily[] = [LINUX_2_4, LINUX_KBUILD];
 
 /**
  * The family of a kernel version such as `2.4.22`.

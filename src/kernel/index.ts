@@ -7,6 +7,7 @@ export {
   compile,
   configureTree,
   type MakeOptions,
+  makeVariables,
 } from './build.ts';
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';

@@ -18,6 +18,8 @@ const ERROR_LIMIT = 20;
 const DIRECTORY = /^make(?:\[\d+\])?: (Entering|Leaving) directory '(.*)'$/;
 /** A compiler's command line, as make prints it. */
 const COMPILE = /^[^\s:]\S* (?:.* )?-c (?:.* )?(\S+\.[cS])(?: |$)/;
+/** What the makefiles since 2.6 print in the place of a compiler's command line. */
+const KBUILD_COMPILE = /^ {2}(?:CC|AS)(?: \[M\])? +(\S+\.o)$/;
 const AT_FILE = /^([^\s:]+):(\d+)(?::\d+)?: (?:fatal )?(?:error|Error): /;
 const HEADER = /: fatal error: ([^\s:]+\.h): No such file or directory/;
 const ASSEMBLER = /^\{standard input\}:\d+: Error: /;
@@ -51,7 +53,7 @@ export function readMakeOutput(tree: string, onCompiled: (file: string) => void)
         else directories.pop();
         return;
       }
-      const file = COMPILE.exec(line)?.[1];
+      const file = COMPILE.exec(line)?.[1] ?? KBUILD_COMPILE.exec(line)?.[1];
       if (file !== undefined) {
         compiled++;
         onCompiled(inTree(file));

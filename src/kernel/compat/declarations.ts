@@ -38,6 +38,13 @@ export const DECLARATION_RULES: readonly CompatRule[] = [
     rewrite: (text) => text.replace(/^([ \t]*\.\w+)[ \t]+(?=\d)/gm, '$1 = '),
   },
   {
+    id: 'jump-into-expression',
+    reason: 'a jump into a statement expression is an error: macros that are jumped into become statements',
+    files: ['drivers/net/hamradio/baycom_epp.c'],
+    rewrite: (text) =>
+      text.replace(/^(#define\s+\w+ITER[AB]\(j\)[ \t]*\\\n)\(\{([\s\S]*?\n)\}\)$/gm, '$1do {$2} while (0)'),
+  },
+  {
     id: 'parameter-array',
     reason: 'an array parameter of an incomplete struct is an error: it becomes the pointer that it is',
     files: { under: C_FOLDERS, matches: isCSource },

@@ -35,6 +35,10 @@ const AS_NUMBER = new RegExp(
 /** A value that is cast to the type it has: `(T)(((T *)p)[i]) = 0`. */
 const NEEDLESS = /\((unsigned(?: \w+)+)\)\s*(\(\(\(\1 \*\)\s*\(?\w+\)?\)\[[^\]]*\]\))(?=\s*=(?!=))/g;
 
+/** A statement `(T)n = m` where T is no pointer, and `((T)n) |= m`: the name keeps the type that it has. */
+const NUMBER = /(?<=^[ \t]*|=\s*)\((?:ulong|unsigned short)\)\s*([\w.]+|\([\w.[\]]+\))(?=\s*=(?!=))/gm;
+const WRAPPED_NUMBER = /(?<=^[ \t]*)\(\(int\)([\w>-]+)\)(?=\s*[&|]=)/gm;
+
 export const LVALUE_RULES: readonly CompatRule[] = [
   {
     id: 'cast-lvalue',
@@ -65,8 +69,25 @@ export const LVALUE_RULES: readonly CompatRule[] = [
   {
     id: 'cast-lvalue-needless',
     reason: 'an lvalue is cast to the type that it has, and is none any more: the cast goes',
-    files: ['drivers/scsi/atp870u.c'],
-    rewrite: (text) => text.replace(NEEDLESS, '$2'),
+    files: ['drivers/scsi/atp870u.c', 'fs/intermezzo/sysctl.c'],
+    rewrite: (text) => text.replace(NEEDLESS, '$2').replace(/(?<=\bPRESTO_ALLOC\()\(void\s?\*\)/g, ''),
+  },
+  {
+    id: 'cast-lvalue-of-number',
+    reason:
+      'a number that is cast is no lvalue any more, and never kept more than its own type: the cast goes',
+    files: ['drivers/isdn/hisax/callc.c', 'drivers/video/sis/sis_main.c', 'fs/intermezzo/presto.c'],
+    rewrite: (text) => text.replace(NUMBER, '$1').replace(WRAPPED_NUMBER, '$1'),
+  },
+  {
+    id: 'cast-lvalue-request',
+    reason: "a macro that casts a request's link is assigned through: it becomes an lvalue",
+    files: ['drivers/scsi/advansys.c'],
+    rewrite: (text) =>
+      text.replace(
+        /^(#define\s+\w+\((\w+)\)\s+)\(\((REQP)\)\s*(\(\(\2\)->host_scribble\))\)/m,
+        '$1(*($3 *) &$4)',
+      ),
   },
   {
     id: 'comma-lvalue',

@@ -9,11 +9,20 @@ const DECLARED_EXTERN: Readonly<Record<string, readonly string[]>> = {
   'drivers/block/nbd.c': ['requests_in', 'requests_out'],
   'drivers/char/generic_serial.c': ['gs_debug'],
   'drivers/char/sonypi.c': ['verbose'],
+  'drivers/isdn/eicon/eicon_mod.c': ['cards'],
   'drivers/md/lvm.c': ['vg_count'],
   'drivers/net/arlan.c': ['arlan_version', 'siteName'],
+  'drivers/net/hamradio/soundmodem/sm.c': ['sm_drvinfo', 'sm_hardware_table'],
+  'drivers/net/wan/8253x/crc32.c': ['fn_calc_memory_chunk_crc32'],
   'drivers/net/wan/comx.c': ['comx_root_dir'],
+  'drivers/scsi/advansys.c': [
+    'Default_3550_EEPROM_Config',
+    'Default_38C0800_EEPROM_Config',
+    'Default_38C1600_EEPROM_Config',
+  ],
   'drivers/scsi/cpqfcTSworker.c': ['valid_al_pa'],
   'drivers/usb/inode.c': ['usbdevfs_bus_file_operations', 'usbdevfs_bus_inode_operations'],
+  'fs/intermezzo/super.c': ['presto_fs_type'],
   'fs/ufs/super.c': ['ufs_fs_type'],
   'net/ipv6/ip6_fib.c': ['fib6_walker_list'],
   'net/irda/irttp.c': ['irttp'],
@@ -27,6 +36,7 @@ const OWN_NAMES: Readonly<Record<string, string>> = {
   'drivers/bluetooth/bt3c_cs.c': 'errno',
   'drivers/net/hamradio/baycom_epp.c': 'errno',
   'drivers/net/irda/actisys.c': 'baud_rates',
+  'drivers/net/irda/donauboe.c': 'irda_crc16_table',
   'drivers/net/irda/litelink.c': 'baud_rates',
   'drivers/sound/sound_firmware.c': 'errno',
   'drivers/sound/wavfront.c': 'errno',
@@ -52,7 +62,7 @@ export const SHARED_NAME_RULES: readonly CompatRule[] = [
       (DECLARED_EXTERN[path] ?? []).reduce(
         (result, name) =>
           result.replace(
-            new RegExp(`^static[ \\t]+((?:[\\w \\t*]*[ \\t*]|DECLARE_\\w+\\()${name}\\b)`, 'gm'),
+            new RegExp(`^(?:static|STATIC)\\s+((?:[\\w\\s*]*[\\s*]|DECLARE_\\w+\\()${name}\\b)`, 'gm'),
             '$1',
           ),
         text,

@@ -239,6 +239,40 @@ const EXAMPLES: readonly Example[] = [
       'static __attribute__((noinline)) long body_of_sys_box(int n); asmlinkage long sys_box(int n) { return body_of_sys_box(n); } static __attribute__((noinline)) long\n body_of_sys_box(int n)\n{\n}\n',
   },
   {
+    rule: 'jump-into-expression',
+    claim: 'the macro becomes a statement',
+    before: '#define EVENITERA(j)  \\\n({  \\\n  if (j) goto stuff##j; \\\n  end##j: ;  \\\n})\n',
+    after: '#define EVENITERA(j)  \\\ndo {  \\\n  if (j) goto stuff##j; \\\n  end##j: ;  \\\n} while (0)\n',
+  },
+  {
+    rule: 'cast-lvalue-of-number',
+    claim: 'the cast goes where a statement begins, not inside an expression',
+    before:
+      '\t(ulong)(a.b[0]) = r;\n\ts = (unsigned short) t =\n\t\t(ulong) u.v = r;\n\t((int)p->flags) |= m;\n\tx = (ulong)y;\n\tif ((ulong)a == b) c();\n',
+    after:
+      '\t(a.b[0]) = r;\n\ts = t =\n\t\tu.v = r;\n\tp->flags |= m;\n\tx = (ulong)y;\n\tif ((ulong)a == b) c();\n',
+  },
+  {
+    rule: 'cast-lvalue-request',
+    claim: 'the link becomes an lvalue',
+    before: '#define NEXT(r)  ((REQP) ((r)->host_scribble))\n',
+    after: '#define NEXT(r)  (*(REQP *) &((r)->host_scribble))\n',
+  },
+  {
+    rule: 'cast-lvalue-needless',
+    claim: 'a macro that assigns its argument gets it without a cast',
+    path: 'fs/intermezzo/sysctl.c',
+    before: 'PRESTO_ALLOC((void*)a->b, SIZE);\n',
+    after: 'PRESTO_ALLOC(a->b, SIZE);\n',
+  },
+  {
+    rule: 'static-of-extern',
+    claim: 'the type may stand on a line of its own',
+    path: 'drivers/net/wan/8253x/crc32.c',
+    before: 'static unsigned int\nfn_calc_memory_chunk_crc32(void *p)\n{\n}\n',
+    after: 'unsigned int\nfn_calc_memory_chunk_crc32(void *p)\n{\n}\n',
+  },
+  {
     rule: 'system-call-frame',
     claim: 'the compiler does not see whose address it is',
     path: 'arch/i386/kernel/ioport.c',
