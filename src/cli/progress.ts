@@ -11,7 +11,6 @@ export interface ProgressView {
   end(): void;
 }
 
-export type ProgressMode = 'auto' | 'tty' | 'plain' | 'json' | 'none';
 const MODES: readonly string[] = ['auto', 'tty', 'plain', 'json', 'none'];
 
 /** The view for `--progress`. @throws KilnError `usage` for a mode that there is not */

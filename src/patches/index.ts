@@ -19,6 +19,3 @@ export type {
   PatchReport,
   SeriesReport,
 } from './types.ts';
-
-/** Changes whenever the same series could give another tree; enters the keys of steps. */
-export const PATCH_ENGINE_VERSION: string = '1';

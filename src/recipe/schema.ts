@@ -178,7 +178,6 @@ export const recipeSchema = z.strictObject({
 });
 
 export type Recipe = z.output<typeof recipeSchema>;
-export type RecipeVariant = Recipe['variants'][string];
 export type RecipePatch = Recipe['patches'][number];
 export type RecipeSource = Recipe['kernel']['source'];
 export type BootOptions = Recipe['boot'];
