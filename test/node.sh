@@ -1,2 +1,0 @@
-root=/work/main
-. /work/main/src/launcher/node.sh
