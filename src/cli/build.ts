@@ -1,7 +1,8 @@
 import type { Command } from 'commander';
 import type { VariantResult } from '../pipeline/events.ts';
+import { buildAll } from '../pipeline/jobs.ts';
 import { type Chosen, chooseVariants } from '../pipeline/recipes.ts';
-import { build, channelFor } from '../pipeline/run.ts';
+import { channelFor } from '../pipeline/run.ts';
 import { formatSeconds } from '../platform/clock.ts';
 import { type ErrorKind, EXIT_CODES, KilnError } from '../platform/errors.ts';
 import { installTools, requireTools } from '../platform/hosttools.ts';
@@ -73,7 +74,7 @@ async function runBuild(
   const view = progressView(settingOf(context.settings, 'progress'));
   let results: VariantResult[];
   try {
-    results = await build({
+    results = await buildAll({
       home: context.home,
       chosen,
       sources: sourceChoices(context, options),
@@ -171,7 +172,7 @@ function failures(results: readonly VariantResult[], command: Command): string[]
       '',
       `${styled(['bold', 'red'], 'error:')} ${variants.join(', ')}: ${place}${error?.message}`,
       ...(error?.lines.slice(-20).map((line) => `  ${line}`) ?? []),
-      `${styled('bold', 'log:')} ${result.log}`,
+      ...(result.log === null ? [] : [`${styled('bold', 'log:')} ${result.log}`]),
     ];
     if (error?.hint !== undefined) lines.push(`${styled('bold', 'hint:')} ${error.hint}`);
     lines.push(`${styled('bold', 'again:')} ${againCommand(variants, command)}`);

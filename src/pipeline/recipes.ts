@@ -13,6 +13,8 @@ export const CHECKOUT = resolve(dirname(fileURLToPath(import.meta.url)), '../..'
 
 /** A recipe with where it was found. */
 export interface LoadedRecipe extends RecipeFile {
+  /** What loads the same recipe from anywhere: its name under recipes/, or its absolute path. */
+  readonly reference: string;
   /** Directory that relative paths of the recipe start from. */
   readonly directory: string;
   readonly lockFile: string;
@@ -56,7 +58,12 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
   const loaded = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
   const directory = dirname(file);
   const lockFile = join(directory, `${loaded.recipe.name}.lock.yaml`);
-  return { ...(await withSeries(loaded, directory)), directory, lockFile };
+  return {
+    ...(await withSeries(loaded, directory)),
+    reference: isPath ? file : reference,
+    directory,
+    lockFile,
+  };
 }
 
 /**

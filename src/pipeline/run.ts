@@ -222,6 +222,25 @@ function resultOf(
   };
 }
 
+/** The result of a variant that nobody got to. */
+export function failedResult(variant: Variant, failure: KilnError): VariantResult {
+  return {
+    recipe: variant.recipe.name,
+    variant: variant.name,
+    status: statusOf({ gates: {} }, failure),
+    bundle: null,
+    release: null,
+    channel: null,
+    generation: null,
+    seconds: 0,
+    steps: { hit: 0, run: 0 },
+    log: null,
+    skippedGates: {},
+    substituted: [],
+    error: describeFailure(failure),
+  };
+}
+
 function statusOf(progress: Progress, failure: KilnError | undefined): VariantResult['status'] {
   if (failure === undefined) return progress.generation === undefined ? 'built' : 'published';
   return failure.kind === 'interrupted' || failure.kind === 'terminated' ? 'cancelled' : 'failed';
