@@ -100,7 +100,7 @@ export class RecipeRun {
     return { inputs, keys: keysOf(inputs) };
   }
 
-  /** Fetches every source at once, and locks what was seen for the first time. */
+  /** Fetches every source at once. */
   async fetch(reporter: Reporter): Promise<FetchedSource[]> {
     if (this.#fetched !== undefined) {
       const fetched = await this.#fetched;
@@ -133,13 +133,6 @@ export class RecipeRun {
       }),
     );
     const fetched = allOrFailure(settled);
-    const seen = fetched
-      .filter((source) => !source.substituted)
-      .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
-        name,
-        { file: fileName, size, sha256 },
-      ]);
-    await extendLock(this.recipe, Object.fromEntries(seen));
     this.#sources = fetched.map(asInput);
     return fetched;
   }
@@ -157,10 +150,25 @@ export class RecipeRun {
       reporter.hit('tree', 'shared with another variant');
       return tree;
     }
-    const making = this.#makeTree(key, fetched, rebuild, reporter);
+    const making = this.#makeTree(key, fetched, rebuild, reporter).then(async (tree) => {
+      // Only what made a tree is worth locking to: not an error page that a server sent in a file's place.
+      await this.#lockSources(fetched);
+      return tree;
+    });
     making.catch(() => undefined);
     this.#trees.set(key, making);
     return making;
+  }
+
+  /** Locks what was seen for the first time. */
+  async #lockSources(fetched: readonly FetchedSource[]): Promise<void> {
+    const seen = fetched
+      .filter((source) => !source.substituted)
+      .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
+        name,
+        { file: fileName, size, sha256 },
+      ]);
+    await extendLock(this.recipe, Object.fromEntries(seen));
   }
 
   async #makeTree(

@@ -119,6 +119,14 @@ describe('sources', () => {
     expect(other.stderr).toMatch(/sha256/);
   });
 
+  it('that turn out to be no kernel are not locked to', async () => {
+    const file = writeRecipe({ urls: ['page.tar.bz2'] }, { 'page.tar.bz2': '<html>gone</html>' });
+    const ran = await kiln(['build', file, '--home', freshDirectory('home')]);
+    expect(ran.code).toBe(4);
+    expect(ran.stderr).toMatch(/page\.tar\.bz2/);
+    expect(existsSync(join(dirname(file), 'own.lock.yaml'))).toBe(false);
+  });
+
   it('that are replaced on purpose escape their pins, and everything says so', async () => {
     const file = writeRecipe({ digest: PINNED });
     const home = freshDirectory('home');
