@@ -1,11 +1,12 @@
-import { mkdir, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { mkdir, realpath, rm } from 'node:fs/promises';
+import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readTextIfAny } from '../platform/files.ts';
 import { baseEnvironment, run } from '../platform/process.ts';
-import { BUILDER, compileHeader, unixDate } from './compile-header.ts';
-import type { BuildFacts, KernelFamily } from './family.ts';
+import { stateBuildFacts } from './build-facts.ts';
+import type { KernelFamily } from './family.ts';
 import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
+import { makeVariables } from './make-variables.ts';
 import type { Toolchain } from './toolchain.ts';
 import { keepShippedFiles, kernelRelease, readKernelVersion, restoreExecutableBits } from './tree.ts';
 
@@ -216,62 +217,6 @@ async function refuseOtherRelease(top: string, family: KernelFamily, release: st
   });
 }
 
-/**
- * Gives date, user and host of the build values of Kiln's choice.
- * @returns arguments for make
- */
-async function stateBuildFacts(
-  top: string,
-  family: KernelFamily,
-  toolchain: Toolchain,
-  config: string,
-  buildDate: number,
-): Promise<string[]> {
-  const { buildFacts } = family;
-  if (buildFacts.kind === 'header') {
-    return ownCompileHeader(top, buildFacts, toolchain, config, buildDate);
-  }
-  return [
-    `KBUILD_BUILD_TIMESTAMP=${unixDate(buildDate)}`,
-    `KBUILD_BUILD_USER=${BUILDER}`,
-    `KBUILD_BUILD_HOST=${BUILDER}`,
-    'KBUILD_BUILD_VERSION=1',
-  ];
-}
-
-/**
- * Writes the header with the facts of the build in the place of make, whose rule would put the date, the user
- * and the host into it, and drops the objects that were made with another text. A tree whose Makefile asks
- * for none of these keeps its own rule.
- * @returns the argument that makes make leave the header alone
- */
-async function ownCompileHeader(
-  top: string,
-  header: BuildFacts & { kind: 'header' },
-  toolchain: Toolchain,
-  config: string,
-  buildDate: number,
-): Promise<string[]> {
-  const makefile = await readFile(join(top, 'Makefile'), 'latin1');
-  if (!makefile.includes('LINUX_COMPILE_HOST')) return [];
-  const text = compileHeader({
-    buildDate,
-    smp: /^CONFIG_SMP=y$/m.test(config),
-    compilerVersion: toolchain.compilerVersion,
-  });
-  const path = join(top, header.file);
-  if ((await readTextIfAny(path)) !== text) {
-    await mkdir(dirname(path), { recursive: true });
-    await writeFile(path, text);
-    for (const user of header.users) await rm(join(top, user), { force: true });
-  }
-  return [`--old-file=${header.file}`];
-}
-
-function compilerWord(toolchain: Toolchain, options: Pick<MakeOptions, 'launcher'>): string {
-  return options.launcher === undefined ? toolchain.compiler : `${options.launcher} ${toolchain.compiler}`;
-}
-
 /** Make's arguments for a tree: its directory and every variable of the family. */
 function makeArguments(
   top: string,
@@ -280,35 +225,6 @@ function makeArguments(
   options: MakeOptions,
 ): string[] {
   return ['-C', top, ...makeVariables(top, family, toolchain, options)];
-}
-
-/**
- * The variables, `NAME=value`, that every make in a tree gets: a configuration made with another compiler's
- * word for itself would be another configuration.
- * @param top the tree's real path
- * @throws KilnError `invalid` for a path that make would take apart
- */
-export function makeVariables(
-  top: string,
-  family: KernelFamily,
-  toolchain: Toolchain,
-  options: Pick<MakeOptions, 'launcher'> = {},
-): string[] {
-  if (!/^[\w/.,+@%-]+$/.test(top)) {
-    throw new KilnError('invalid', `a kernel can't be built in ${top}: make takes the path apart`, {
-      hint: 'choose a home whose path has letters, digits and / . , _ + @ % - alone',
-    });
-  }
-  const flags = family.compilerFlags.map(({ value }) => value);
-  // __FILE__ of an included header is an absolute path.
-  const compiler = [compilerWord(toolchain, options), ...flags, `-ffile-prefix-map=${top}=.`].join(' ');
-  const assembler = ['as', ...family.assemblerFlags.map(({ value }) => value)].join(' ');
-  return [
-    `CC=${compiler}`,
-    `HOSTCC=${toolchain.hostCompiler}`,
-    `AS=${assembler}`,
-    ...family.variables.map(({ value }) => value),
-  ];
 }
 
 function runOptions(top: string, options: MakeOptions) {

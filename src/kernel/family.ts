@@ -44,6 +44,8 @@ export interface KernelFamily {
   /** The language of its configuration: Config.in files up to 2.4, Kconfig files later. */
   readonly language: 'cml1' | 'kconfig';
   readonly options: readonly FamilyOption[];
+  /** Programs that it needs besides those that every build needs. */
+  readonly tools: readonly string[];
   readonly buildFacts: BuildFacts;
   /** Options of the compiler, part of CC's value. */
   readonly compilerFlags: readonly Reasoned[];
@@ -153,6 +155,7 @@ const LINUX_2_4: KernelFamily = {
   arch: 'i386',
   language: 'cml1',
   options: [],
+  tools: [],
   buildFacts: { kind: 'header', file: 'include/linux/compile.h', users: ['init/version.o'] },
   compilerFlags: COMPILER_FLAGS_2_4,
   assemblerFlags: ASSEMBLER_FLAGS_2_4,
@@ -200,6 +203,8 @@ const LINUX_KBUILD: KernelFamily = {
       reason: "a commit's name in the release would make it another than the bundle's",
     },
   ],
+  // flex and bison make Kconfig's own interpreter, bc the constants of the timers.
+  tools: ['flex', 'bison', 'bc'],
   buildFacts: { kind: 'variables' },
   // These trees know today's compilers, and say themselves what they need of them.
   compilerFlags: [],

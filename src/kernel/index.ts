@@ -7,11 +7,11 @@ export {
   compile,
   configureTree,
   type MakeOptions,
-  makeVariables,
 } from './build.ts';
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
 export { FAMILIES, familyFor, type KernelFamily, type Reasoned } from './family.ts';
+export { makeVariables } from './make-variables.ts';
 export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {
   type KernelVersion,

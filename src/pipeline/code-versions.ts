@@ -16,8 +16,15 @@ const CODE_OF = {
     'kernel/tree.ts',
     'pipeline/tree.ts',
   ],
-  config: ['kconfig', 'kernel/family.ts', 'pipeline/configure.ts'],
-  compile: ['kernel/family.ts', 'kernel/build.ts', 'kernel/compile-header.ts', 'pipeline/compile.ts'],
+  config: ['kconfig', 'kernel/family.ts', 'kernel/make-variables.ts', 'pipeline/configure.ts'],
+  compile: [
+    'kernel/family.ts',
+    'kernel/build.ts',
+    'kernel/build-facts.ts',
+    'kernel/make-variables.ts',
+    'kernel/compile-header.ts',
+    'pipeline/compile.ts',
+  ],
   initrd: ['initrd'],
   bundle: ['bundle/archive.ts', 'bundle/manifest.ts', 'pipeline/assemble.ts', 'pipeline/boot-options.ts'],
 } as const;

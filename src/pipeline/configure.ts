@@ -1,20 +1,23 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { readFile, realpath, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   type AuditEntry,
   type AuditReport,
+  configureKbuild,
   describeEntry,
   diffConfigs,
   type Fragment,
   mergeFragments,
   parseFragment,
+  type Requested,
   refuseConflicts,
   resolveConfig,
   treeReader,
 } from '../kconfig/index.ts';
-import { configureTree, type KernelFamily, type Toolchain } from '../kernel/index.ts';
+import { configureTree, type KernelFamily, makeVariables, type Toolchain } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
+import { requireToolsOf } from '../platform/hosttools.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { StepCache } from './cache.ts';
 import type { TextInput } from './plan.ts';
@@ -42,30 +45,23 @@ export interface ConfigureRequest {
 }
 
 /**
- * Makes the final `.config` in a work tree: base and fragments resolved by the tree's own rules, then held
- * against what was asked for. `make oldconfig` runs afterwards, for the headers that it makes, and may change
- * nothing.
+ * Makes the final `.config` in a work tree: base and fragments resolved by the tree's own rules, in the language
+ * of its family, then held against what was asked for. `make oldconfig` runs afterwards, for the headers that it
+ * makes, and may change nothing.
  * @throws KilnError `failed` that lists every request that did not come true and is not accepted
  */
 export async function configure(request: ConfigureRequest): Promise<Configured> {
   const { cache, key, tree, family, toolchain, recipe, variant, reporter, signal } = request;
+  await requireToolsOf(family.tools, `kernels ${family.covers}`);
   const fragments = [
+    familyFragment(family),
     ...request.fragments.map(({ file, text }) => parseFragment(text, file)),
     inlineFragment(recipe, variant),
   ];
   const { requested, conflicts } = mergeFragments('', fragments);
   refuseConflicts(conflicts);
-  const { arch } = recipe.recipe.kernel;
-  const reader = treeReader(tree);
-  const defconfig = `arch/${arch}/defconfig`;
-  const { dotConfig, audit } = resolveConfig({
-    arch,
-    reader,
-    base: request.base?.text ?? reader.read(defconfig) ?? '',
-    baseName: request.base?.file ?? defconfig,
-    requested,
-    settle: true,
-  });
+  const settle = family.language === 'cml1' ? settleCml1 : settleKconfig;
+  const { dotConfig, audit } = await settle(request, requested);
   for (const entry of audit.requested.filter((one) => one.status !== 'ok'))
     reporter.write(describeEntry(entry));
   refuseUnfulfilled(audit, recipe);
@@ -75,6 +71,42 @@ export async function configure(request: ConfigureRequest): Promise<Configured> 
   refuseChanges(dotConfig, await readFile(target, 'latin1'));
   await keep(cache, key, { dotConfig, audit });
   return { dotConfig, audit };
+}
+
+/** Kiln's own resolver: it runs no code of the tree. */
+function settleCml1(request: ConfigureRequest, requested: readonly Requested[]): Configured {
+  const { arch } = request.recipe.recipe.kernel;
+  const reader = treeReader(request.tree);
+  const defconfig = `arch/${arch}/defconfig`;
+  return resolveConfig({
+    arch,
+    reader,
+    base: request.base?.text ?? reader.read(defconfig) ?? '',
+    baseName: request.base?.file ?? defconfig,
+    requested,
+    settle: true,
+  });
+}
+
+/** The tree's own make, as its merge_config.sh runs it; `base: none` is that script's -n, nothing set. */
+async function settleKconfig(
+  request: ConfigureRequest,
+  requested: readonly Requested[],
+): Promise<Configured> {
+  const { base, recipe, family, toolchain, reporter, signal } = request;
+  const { arch, version } = recipe.recipe.kernel;
+  const directory = await realpath(request.tree);
+  return configureKbuild({
+    directory,
+    arch,
+    version,
+    requested,
+    ...(base === undefined ? {} : { base: base.text }),
+    unnamed: recipe.recipe.config.base === 'none' ? 'off' : 'default',
+    variables: makeVariables(directory, family, toolchain),
+    signal,
+    log: reporter.log,
+  });
 }
 
 /** The configuration of a key if the cache has it. */
@@ -97,6 +129,22 @@ async function keep(cache: StepCache, key: string, configured: Configured): Prom
     await removeTree(staged);
     throw error;
   }
+}
+
+/** What the family itself needs. It stands first: a fragment that contradicts it is told so. */
+function familyFragment({ name, options }: KernelFamily): Fragment {
+  const file = `kernel family ${name}`;
+  return {
+    file,
+    options: options.map(({ symbol, value, reason }, index) => ({
+      symbol,
+      want: value,
+      fragment: file,
+      line: index + 1,
+      override: false,
+      comments: [`# ${reason}`],
+    })),
+  };
 }
 
 /** The recipe's own options as a fragment; they stand last, and say what they mean by being there. */
@@ -130,7 +178,7 @@ function refuseChanges(resolved: string, after: string): void {
     `make oldconfig changed the configuration: ${changed.length} options differ`,
     {
       lines: changed.map(({ symbol, from, to }) => `${symbol}: ${from ?? 'nothing'} -> ${to ?? 'nothing'}`),
-      hint: 'a Config.in of this tree does something that Kiln does not understand; please report it',
+      hint: 'the configuration language of this tree does something that Kiln does not understand; please report it',
     },
   );
 }

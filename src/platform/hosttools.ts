@@ -73,6 +73,9 @@ export const HOST_TOOLS: readonly HostTool[] = [
     files: ['/usr/lib/ipxe/ipxe.lkrn'],
   },
   { name: 'lbzip2', package: 'lbzip2', need: 'optional', purpose: 'decompresses .bz2 on every core' },
+  ...['flex', 'bison', 'bc'].map(
+    (name): HostTool => ({ name, package: name, need: 'optional', purpose: 'builds kernels from 2.6 on' }),
+  ),
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
@@ -137,16 +140,33 @@ async function versionOf(tool: HostTool, path: string): Promise<string | undefin
  * @throws KilnError `tool` that names all that are missing and the command that installs them.
  */
 export async function requireTools(needs: readonly ToolNeed[]): Promise<void> {
-  const missing: HostTool[] = [];
-  for (const tool of HOST_TOOLS.filter(({ need }) => needs.includes(need))) {
-    if ((await findTool(tool)) === undefined) missing.push(tool);
-  }
+  const missing = await missingOf(HOST_TOOLS.filter(({ need }) => needs.includes(need)));
   if (missing.length === 0) return;
   const names = missing.map(({ name }) => name).join(', ');
   throw new KilnError('tool', `missing on this machine: ${names}`, {
     lines: missing.map(({ name, purpose }) => `${name}: ${purpose}`),
     hint: `${installCommand(missing).join(' ')} (or add --install-tools)`,
   });
+}
+
+/**
+ * Makes sure that tools which only some recipes need are there.
+ * @param user who needs them, as the sentence's end: `kernels from 2.6 on`
+ * @throws KilnError `tool` that names all that are missing and the command that installs them.
+ */
+export async function requireToolsOf(names: readonly string[], user: string): Promise<void> {
+  const missing = await missingOf(HOST_TOOLS.filter(({ name }) => names.includes(name)));
+  if (missing.length === 0) return;
+  throw new KilnError(
+    'tool',
+    `missing on this machine: ${missing.map(({ name }) => name).join(', ')}, for ${user}`,
+    { hint: installCommand(missing).join(' ') },
+  );
+}
+
+async function missingOf(tools: readonly HostTool[]): Promise<HostTool[]> {
+  const paths = await Promise.all(tools.map(findTool));
+  return tools.filter((_tool, index) => paths[index] === undefined);
 }
 
 /** The command that installs some tools' packages. */

@@ -5,11 +5,21 @@ test.each(['2.4.0', '2.4.22', '2.4.37.11', '2.4.99'])('%s is a kernel of the 2.4
   expect(familyFor(version).name).toBe('linux-2.4-i386');
 });
 
-test.each(['2.3.99', '2.40.1', '3.4.22', '12.4.22', ''])(
+test.each(['2.6.24', '2.6.39.4', '3.7.10', '6.1.192', '6.1.0-rc3', '10.0.0'])(
+  '%s is a kernel of the Kconfig age',
+  (version) => {
+    expect(familyFor(version)).toMatchObject({ name: 'linux-kbuild-i386', language: 'kconfig' });
+  },
+);
+
+test.each(['2.3.99', '2.40.1', '2.5.75', '2.6.23', '2.6.240', '6.1', ''])(
   '%j is refused, and what there is is named',
   (version) => {
     expect(() => familyFor(version)).toThrow(
-      expect.objectContaining({ kind: 'invalid', hint: expect.stringContaining('2.4.x on i386') }),
+      expect.objectContaining({
+        kind: 'invalid',
+        hint: expect.stringContaining('2.4.x on i386, 2.6.24 and later on i386'),
+      }),
     );
   },
 );
@@ -23,6 +33,7 @@ test('every flag and variable has a reason', () => {
     ...family.compilerFlags,
     ...family.assemblerFlags,
     ...family.variables,
+    ...family.options,
   ]);
   expect(all.filter(({ reason }) => reason.length < 10)).toEqual([]);
 });

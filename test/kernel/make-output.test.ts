@@ -39,6 +39,14 @@ test('counts what is compiled, with paths from the top of the tree', async () =>
   expect(await make()).toMatchObject({ exitCode: 0, compiled: 1, files: ['drivers/box/box.c'], errors: [] });
 });
 
+test('counts the short lines in which later makefiles say what they compile', async () => {
+  put(
+    'drivers/box/Makefile',
+    "all:\n\t@echo '  CC [M]  drivers/box/box.o'; echo '  LD [M]  drivers/box/b.o'\n",
+  );
+  expect(await make()).toMatchObject({ exitCode: 0, compiled: 1 });
+});
+
 test("a compiler's error is reported, not make's", async () => {
   put('drivers/box/Makefile', COMPILE);
   put('drivers/box/box.c', '\nint box = oak;\n');

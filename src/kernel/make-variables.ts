@@ -1,0 +1,34 @@
+import { KilnError } from '../platform/errors.ts';
+import type { KernelFamily } from './family.ts';
+import type { Toolchain } from './toolchain.ts';
+
+/**
+ * The variables, `NAME=value`, that every make in a tree gets: a configuration made with another compiler's
+ * word for itself would be another configuration.
+ * @param top the tree's real path
+ * @param options.launcher put before the compiler, e.g. `ccache`
+ * @throws KilnError `invalid` for a path that make would take apart
+ */
+export function makeVariables(
+  top: string,
+  family: KernelFamily,
+  toolchain: Toolchain,
+  options: { readonly launcher?: string } = {},
+): string[] {
+  if (!/^[\w/.,+@%-]+$/.test(top)) {
+    throw new KilnError('invalid', `a kernel can't be built in ${top}: make takes the path apart`, {
+      hint: 'choose a home whose path has letters, digits and / . , _ + @ % - alone',
+    });
+  }
+  const flags = family.compilerFlags.map(({ value }) => value);
+  // __FILE__ of an included header is an absolute path.
+  const launcher = options.launcher === undefined ? [] : [options.launcher];
+  const compiler = [...launcher, toolchain.compiler, ...flags, `-ffile-prefix-map=${top}=.`].join(' ');
+  const assembler = ['as', ...family.assemblerFlags.map(({ value }) => value)].join(' ');
+  return [
+    `CC=${compiler}`,
+    `HOSTCC=${toolchain.hostCompiler}`,
+    `AS=${assembler}`,
+    ...family.variables.map(({ value }) => value),
+  ];
+}
