@@ -110,7 +110,7 @@ export class RecipeRun {
     this.#fetched = reporter
       .step('fetch', async () => {
         const fetched = await this.#fetchAll(reporter);
-        return { fetched, detail: fetched.map((source) => source.fileName).join(', ') };
+        return { fetched, detail: describeSources(fetched) };
       })
       .then(({ fetched }) => fetched);
     // Each waiting variant reports the failure as its own.
@@ -189,6 +189,12 @@ export class RecipeRun {
       return { ...made, detail: `${version}${extraversion} by ${decoder}, ${count}` };
     });
   }
+}
+
+/** The files by name, as long as they are few. */
+function describeSources(fetched: readonly FetchedSource[]): string {
+  const names = fetched.map((source) => source.fileName);
+  return names.length <= 3 ? names.join(', ') : `${names[0]} and ${names.length - 1} patches`;
 }
 
 /** @throws KilnError for what could not be had: all of it at once, a damaged source before a missing one */
