@@ -19,6 +19,8 @@ const title = conf ? '' : ' (skipped: no kconfig-conf)';
 const FILES = {
   Makefile: `olddefconfig:
 	@kconfig-conf --olddefconfig Kconfig >/dev/null
+allnoconfig:
+	@kconfig-conf --allnoconfig Kconfig >/dev/null
 defconfig:
 	@kconfig-conf --alldefconfig Kconfig >/dev/null
 `,
@@ -142,6 +144,15 @@ describe('a 2.6+ tree', () => {
       expect(entries.get('CONFIG_CARDS')?.why).toContain('CONFIG_CARD');
     },
   );
+
+  test.skipIf(!conf)(`what nobody names gets its default, or is off on request${title}`, async () => {
+    const requested = parseFragment('CONFIG_EXPERT=y\nCONFIG_BUS=y\n', 'f.config').options;
+    const make = async (unnamed: 'default' | 'off') =>
+      (await configureKbuild({ directory, arch: 'i386', base: '', requested, unnamed })).dotConfig;
+    expect(await make('default')).toContain('CONFIG_MODULES=y');
+    expect(await make('off')).toContain('# CONFIG_MODULES is not set');
+    expect(await make('off')).toContain('CONFIG_BUS=y');
+  });
 
   test('a tree whose make fails is a failure with its last lines', async () => {
     const broken = await mkdtemp(join(tmpdir(), 'kiln-kbuild-'));
