@@ -1,3 +1,4 @@
+import { basename } from 'node:path/posix';
 import type { CompatRule } from './rule.ts';
 
 /**
@@ -33,18 +34,22 @@ const DECLARED_EXTERN: Readonly<Record<string, readonly string[]>> = {
  * that name: several files do so, and as globals they would collide.
  */
 const OWN_NAMES: Readonly<Record<string, string>> = {
-  'drivers/bluetooth/bt3c_cs.c': 'errno',
-  'drivers/net/hamradio/baycom_epp.c': 'errno',
   'drivers/net/irda/actisys.c': 'baud_rates',
   'drivers/net/irda/donauboe.c': 'irda_crc16_table',
   'drivers/net/irda/litelink.c': 'baud_rates',
-  'drivers/sound/sound_firmware.c': 'errno',
-  'drivers/sound/wavfront.c': 'errno',
   'fs/intermezzo/methods.c': 'filter_oppar',
   'net/bluetooth/bnep/sock.c': 'sockfd_lookup',
   'net/bluetooth/cmtp/sock.c': 'sockfd_lookup',
   'net/irda/irlan/irlan_common.c': 'irlan_state',
 };
+
+/** Files with an `errno` of their own, which the system calls inlined from <asm/unistd.h> set. */
+const OWN_ERRNO: readonly string[] = [
+  'drivers/bluetooth/bt3c_cs.c',
+  'drivers/net/hamradio/baycom_epp.c',
+  'drivers/sound/sound_firmware.c',
+  'drivers/sound/wavfront.c',
+];
 
 export const SHARED_NAME_RULES: readonly CompatRule[] = [
   {
@@ -79,6 +84,18 @@ export const SHARED_NAME_RULES: readonly CompatRule[] = [
         new RegExp(`^static\\b[^\\n]*\\b${name}\\b`, 'm'),
         `#define ${name} own_${name}\n$&`,
       );
+    },
+  },
+  {
+    id: 'static-errno',
+    reason:
+      "a file's static errno is the one that system calls inlined into it set: headers see it under a name of its own, and it is static no more",
+    files: OWN_ERRNO,
+    rewrite(text, path) {
+      const name = `errno_of_${basename(path, '.c')}`;
+      const definition = /^static\s+(?=int\s+errno\s*;)/m;
+      if (!definition.test(text)) return text;
+      return text.replace(definition, '').replace(/^#include\b/m, `#define errno ${name}\n$&`);
     },
   },
   {

@@ -113,10 +113,11 @@ const EXAMPLES: readonly Example[] = [
   },
   {
     rule: 'static-of-its-own',
-    claim: 'a static errno has a name of its own, in macros as well',
-    path: 'drivers/sound/wavfront.c',
-    before: 'int a;\nstatic int errno;\nint f(void) { return errno; }\n',
-    after: 'int a;\n#define errno own_errno\nstatic int errno;\nint f(void) { return errno; }\n',
+    claim: 'a static table has a name of its own, in macros as well',
+    path: 'drivers/net/irda/litelink.c',
+    before: 'int a;\nstatic int baud_rates;\nint f(void) { return baud_rates; }\n',
+    after:
+      'int a;\n#define baud_rates own_baud_rates\nstatic int baud_rates;\nint f(void) { return baud_rates; }\n',
   },
   {
     rule: 'extern-after-static',
@@ -237,6 +238,13 @@ const EXAMPLES: readonly Example[] = [
     before: 'long\nasmlinkage sys_box(int n)\n{\n}\n',
     after:
       'static __attribute__((noinline)) long body_of_sys_box(int n); asmlinkage long sys_box(int n) { return body_of_sys_box(n); } static __attribute__((noinline)) long\n body_of_sys_box(int n)\n{\n}\n',
+  },
+  {
+    rule: 'static-errno',
+    claim: 'headers declare the errno that the file defines',
+    path: 'drivers/sound/wavfront.c',
+    before: '/* a */\n#include <linux/unistd.h>\nstatic int errno;\n',
+    after: '/* a */\n#define errno errno_of_wavfront\n#include <linux/unistd.h>\nint errno;\n',
   },
   {
     rule: 'jump-into-expression',
