@@ -175,7 +175,7 @@ function refuseChanges(resolved: string, after: string): void {
   const changed = diffConfigs(resolved, after);
   throw new KilnError(
     'failed',
-    `make oldconfig changed the configuration: ${changed.length} options differ`,
+    `make oldconfig changed the configuration: ${changed.length === 1 ? '1 option differs' : `${changed.length} options differ`}`,
     {
       lines: changed.map(({ symbol, from, to }) => `${symbol}: ${from ?? 'nothing'} -> ${to ?? 'nothing'}`),
       hint: 'the configuration language of this tree does something that Kiln does not understand; please report it',

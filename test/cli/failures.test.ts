@@ -201,6 +201,24 @@ describe('a patch or an option that does not come true', () => {
     expect(ran.code, ran.stderr).toBe(0);
   });
 
+  it('a configuration that the tree’s own oldconfig would change: exit 1, and which options', async () => {
+    const configure = readFileSync(join(dirname(SAMPLE_TARBALL), 'linux/scripts/Configure'), 'utf8').split(
+      '\n',
+    );
+    const last = configure.slice(-4, -1);
+    const context = last.map((line) => ` ${line}\n`).join('');
+    const at = configure.length - last.length;
+    const patch = `--- a/scripts/Configure\n+++ b/scripts/Configure\n@@ -${at},3 +${at},4 @@\n${context}+echo CONFIG_SLIPPED_IN=y >>.config\n`;
+    const file = writeRecipe(
+      { patches: 'patches:\n  - {name: sly, urls: [sly.patch]}\n' },
+      { 'sly.patch': patch },
+    );
+    const ran = await kiln(['build', file, '--home', freshDirectory('home')]);
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toMatch(/make oldconfig changed the configuration: 1 option differs/);
+    expect(ran.stderr).toMatch(/CONFIG_SLIPPED_IN: nothing -> y/);
+  });
+
   it('an initrd that is too small: exit 1, and how much is needed', async () => {
     const file = writeRecipe({ more: 'initrd: {size: 60, inodes: 200}\n' });
     const ran = await kiln(['build', file, '--home', freshDirectory('home')]);
