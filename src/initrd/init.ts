@@ -59,7 +59,8 @@ export interface CompileInitRequest {
 
 /**
  * Compiles Kiln's init: a static i386 program of a few KiB that talks to the kernel by int 0x80 alone, so
- * that 2.2 and 2.4 run it whatever libc the build host has. The same compiler gives the same bytes, wherever.
+ * that kernels from 2.2 on run it whatever libc the build host has. The same compiler gives the same bytes,
+ * wherever.
  * @throws KilnError `failed` with the compiler's messages; `tool` when there is no such compiler.
  */
 export async function compileInit(request: CompileInitRequest): Promise<{ readonly bytes: number }> {

@@ -11,8 +11,6 @@ export interface InitrdRequest {
   readonly workDirectory: string;
   /** Path or name of gcc. */
   readonly compiler: string;
-  /** Kernel family; both take the same image. */
-  readonly family: '2.4' | '2.2';
   /** What `uname -r` will say: the modules go to lib/modules/<release>. */
   readonly release: string;
   /** Directory that holds lib/modules/<release>; without it the image has no modules. */

@@ -165,7 +165,6 @@ function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Pr
   return makeInitrd({
     workDirectory: directory,
     compiler: toolchain.compiler,
-    family: '2.4',
     release: keys.release,
     ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),
     sizeKiB: variant.initrd.size,

@@ -32,7 +32,6 @@ beforeAll(async () => {
   const initrd = await makeInitrd({
     workDirectory: join(work, 'initrd'),
     compiler: 'gcc',
-    family: '2.4',
     release: '2.4.99',
     sizeKiB: 2000,
     inodes: 200,

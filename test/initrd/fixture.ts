@@ -23,7 +23,6 @@ export function request(workDirectory: string, more: Partial<InitrdRequest> = {}
   return {
     workDirectory,
     compiler: 'gcc',
-    family: '2.4',
     release: RELEASE,
     sizeKiB: 'auto',
     inodes: 'auto',
