@@ -81,6 +81,12 @@ export const HOST_TOOLS: readonly HostTool[] = [
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
   { name: 'curl', package: 'curl', need: 'test', purpose: 'a TFTP client' },
   { name: 'ip', package: 'iproute2', need: 'test', purpose: 'sets up network namespaces', version: ['-V'] },
+  {
+    name: 'kconfig-conf',
+    package: 'kconfig-frontends',
+    need: 'test',
+    purpose: 'what configurations of 2.6 and later are compared with',
+  },
   { name: 'dnsmasq', package: 'dnsmasq-base', need: 'test', purpose: 'a TFTP server' },
 ];
 
