@@ -8,6 +8,17 @@ export const REPRODUCIBLE_RULES: readonly CompatRule[] = [
     files: ['arch/i386/boot/compressed/Makefile'],
     rewrite: (text) => text.replace(/\bgzip (?!-n)(?=-)/g, 'gzip -n '),
   },
+  {
+    id: 'versions-of-this-configuration',
+    reason:
+      "symbols' versions (MODVERSIONS) stay those of an earlier configuration of the tree: they are made anew when it is newer",
+    files: ['Rules.make'],
+    rewrite: (text) =>
+      text.replace(
+        /(\$\(MODINCL\)\/\$\*\.stamp -ot) \$< \]/g,
+        '$1 $$< -o $1 $(TOPDIR)/include/linux/autoconf.h ]',
+      ),
+  },
 ];
 
 export const BUILD_RULES: readonly CompatRule[] = [

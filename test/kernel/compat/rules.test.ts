@@ -240,6 +240,14 @@ const EXAMPLES: readonly Example[] = [
       'static __attribute__((noinline)) long body_of_sys_box(int n); asmlinkage long sys_box(int n) { return body_of_sys_box(n); } static __attribute__((noinline)) long\n body_of_sys_box(int n)\n{\n}\n',
   },
   {
+    rule: 'versions-of-this-configuration',
+    claim: 'a stamp that is older than the configuration counts for nothing',
+    path: 'Rules.make',
+    before: '\t@if [ ! -r x -o $(MODINCL)/$*.stamp -ot $< ]; then \\\n',
+    after:
+      '\t@if [ ! -r x -o $(MODINCL)/$*.stamp -ot $< -o $(MODINCL)/$*.stamp -ot $(TOPDIR)/include/linux/autoconf.h ]; then \\\n',
+  },
+  {
     rule: 'static-errno',
     claim: 'headers declare the errno that the file defines',
     path: 'drivers/sound/wavfront.c',
