@@ -1,6 +1,8 @@
+import { execFileSync } from 'node:child_process';
+import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { kiln, pathWithout } from '../support/kiln.ts';
+import { CHECKOUT, kiln, pathWithout } from '../support/kiln.ts';
 
 const COMMANDS = createProgram().commands.map((command) => command.name());
 
@@ -24,6 +26,19 @@ describe('help', () => {
     const ran = await kiln([]);
     expect(ran.code).toBe(2);
     expect(ran.stderr).toContain('Usage: kiln');
+  });
+});
+
+describe('output that nobody reads to its end', () => {
+  it('is no error', () => {
+    const shown = execFileSync(
+      'bash',
+      ['-c', 'set -o pipefail; "$0" show linux-2.4.22 | head -n 1', join(CHECKOUT, 'kiln')],
+      {
+        encoding: 'utf8',
+      },
+    );
+    expect(shown).toBe('# recipes/linux-2.4.22.yaml, expanded\n');
   });
 });
 
