@@ -1,3 +1,4 @@
+import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { execa } from 'execa';
@@ -74,7 +75,7 @@ export async function run(
     stripFinalNewline: false,
   });
   const pid = child.pid;
-  if (pid !== undefined) liveGroups.add(pid);
+  if (pid !== undefined) guardGroup(pid);
 
   const tail: string[] = [];
   const kept: Buffer[] = [];
@@ -122,7 +123,7 @@ export async function run(
   if (pid !== undefined) {
     // What a stopped program leaves behind in its group must not outlive it.
     if (aborted || timedOut) signalGroup(pid, 'SIGKILL');
-    liveGroups.delete(pid);
+    releaseGroup(pid);
   }
   clearTimeout(killTimer);
   for (const reader of readers) reader.end();
@@ -177,6 +178,46 @@ export function isAlive(pid: number): boolean {
   } catch (error) {
     return (error as NodeJS.ErrnoException).code !== 'ESRCH';
   }
+}
+
+/**
+ * Kills the groups that it was told of and not told to forget when its input ends: when Kiln dies, kill -9
+ * included, nothing that it started goes on.
+ */
+const WATCHDOG = `
+groups=
+while read -r what group; do
+  if [ "$what" = + ]; then groups="$groups $group"; continue; fi
+  left=
+  for each in $groups; do [ "$each" = "$group" ] || left="$left $each"; done
+  groups=$left
+done
+for group in $groups; do kill -KILL -- "-$group"; done
+`;
+
+let watchdog: ChildProcess | undefined;
+
+function tellWatchdog(line: string): void {
+  if (watchdog === undefined) {
+    // In a group of its own: Ctrl-C on the terminal is Kiln's affair, and it has to outlive Kiln.
+    watchdog = spawn('/bin/sh', ['-c', WATCHDOG], { detached: true, stdio: ['pipe', 'ignore', 'ignore'] });
+    watchdog.unref();
+    // Without it builds run as well; what it is for is what no handler here could do.
+    watchdog.on('error', () => undefined);
+    watchdog.stdin?.on('error', () => undefined);
+    (watchdog.stdin as unknown as { unref?: () => void } | null)?.unref?.();
+  }
+  watchdog.stdin?.write(`${line}\n`);
+}
+
+function guardGroup(pid: number): void {
+  liveGroups.add(pid);
+  tellWatchdog(`+ ${pid}`);
+}
+
+function releaseGroup(pid: number): void {
+  liveGroups.delete(pid);
+  tellWatchdog(`- ${pid}`);
 }
 
 /** Kills every process group that is still running; called when Kiln exits, however it does. */

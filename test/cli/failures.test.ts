@@ -316,6 +316,8 @@ describe('stopping', () => {
     await seeStep(child.stderr, 'compile');
     child.kill('SIGKILL');
     await once(child, 'exit');
+    // make and the compilers end with it, without anyone telling them.
+    await expect.poll(() => processesWith(join(home, 'cache/work')), { timeout: 20_000 }).toEqual([]);
     expect(readdirSync(join(home, 'cache/work'))).toHaveLength(1);
     const { ran, jobs } = await buildJson(['sample:ne2k', '--home', home]);
     expect(ran.code, ran.stderr).toBe(0);

@@ -44,6 +44,23 @@ describe('a program that Kiln runs', () => {
     expect(processesWith(mark)).toEqual([]);
   });
 
+  it('ends when Kiln is killed with -9, with all that it started', async () => {
+    const mark = freshDirectory('orphans');
+    const module = join(import.meta.dirname, '../../src/platform/process.ts');
+    const script = `const { run } = await import(${JSON.stringify(module)});
+      await run('sh', ['-c', 'sh -c "echo up; sleep 300; true" ${mark} & sleep 300; true', ${JSON.stringify(mark)}], {
+        onLine: () => process.kill(process.pid, 'SIGKILL'),
+      });`;
+    const kiln = await run(process.execPath, [
+      '--disable-warning=ExperimentalWarning',
+      '--input-type=module',
+      '-e',
+      script,
+    ]);
+    expect(kiln.signal).toBe('SIGKILL');
+    await expect.poll(() => processesWith(mark), { timeout: 20_000 }).toEqual([]);
+  });
+
   it('is stopped when its time is up', async () => {
     expect(await run('sleep', ['60'], { timeoutMs: 50 })).toMatchObject({ timedOut: true });
   });
