@@ -192,7 +192,7 @@ while read -r what group; do
   for each in $groups; do [ "$each" = "$group" ] || left="$left $each"; done
   groups=$left
 done
-for group in $groups; do kill -KILL -- "-$group"; done
+for group in $groups; do kill -KILL "-$group"; done
 `;
 
 let watchdog: ChildProcess | undefined;
