@@ -10,7 +10,7 @@ import { type ConfigFiles, configure, directoryReader, kernelTarball, unpackConf
 import { baseGenerator } from './random.ts';
 
 /** KILN_DIFFERENTIAL=1000 gives the long run. */
-const COUNT = Number(process.env.KILN_DIFFERENTIAL ?? 40);
+const COUNT = Number(process.env.KILN_DIFFERENTIAL ?? 15);
 const MINUTES = 60_000;
 
 interface Tally {
