@@ -110,7 +110,7 @@ function inputsForTheScript(scratch: string, home: string, tarball: string): Nod
     JOBS: String(availableParallelism()),
     CC_FLAGS: family.compilerFlags.map(({ value }) => value).join(' '),
     AS_FLAGS: family.assemblerFlags.map(({ value }) => value).join(' '),
-    VARIABLES: family.variables.map(({ value }) => value).join(' '),
+    VARIABLES: family.variables.map(({ value }) => value).join('\n'),
   };
 }
 
@@ -121,7 +121,8 @@ tar -xf "$TARBALL" --strip-components=1
 patch -s -p1 < "$FIXES"
 chmod +x scripts/* || true
 cp "$CONFIG" .config
-run() { make "CC=gcc $CC_FLAGS" "AS=as $AS_FLAGS" HOSTCC=gcc $VARIABLES "$@"; }
+mapfile -t variables <<< "$VARIABLES"
+run() { make "CC=gcc $CC_FLAGS" "AS=as $AS_FLAGS" HOSTCC=gcc "\${variables[@]}" "$@"; }
 yes '' | run oldconfig || [ "\${PIPESTATUS[1]}" -eq 0 ]
 run dep
 run -j"$JOBS" bzImage
