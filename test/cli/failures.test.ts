@@ -146,6 +146,20 @@ describe('sources', () => {
     expect(existsSync(join(home, 'tftp/own'))).toBe(false);
   });
 
+  it('of openMosix that are missing: exit 1; damaged: exit 4', async () => {
+    const mirror = freshDirectory('mirror');
+    const args = ['build', 'openmosix-2.4.22:rtl8139', '--mirror', mirror, '--home', freshDirectory('home')];
+    // A proxy that nobody answers at: no test reaches a network.
+    const offline = { https_proxy: 'http://127.0.0.1:9' };
+    const missing = await kiln(args, offline);
+    expect(missing.code).toBe(1);
+    expect(missing.stderr).toContain(`${mirror}/openMosix-2.4.22-2.bz2: no such file`);
+    writeFileSync(join(mirror, 'openMosix-2.4.22-2.bz2'), Buffer.alloc(245575));
+    const damaged = await kiln(args, offline);
+    expect(damaged.code).toBe(4);
+    expect(damaged.stderr).toContain('expected 98383791652633351317c59952735d16');
+  });
+
   it('of openMosix are planned though they were never seen, and their absence is told', async () => {
     const home = freshDirectory('home');
     const planned = await kiln(['plan', 'openmosix-2.4.22:rtl8139', '--home', home]);
