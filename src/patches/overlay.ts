@@ -3,10 +3,14 @@ import { ABSENT, type DiskTree, type Entry, leavesTree } from './tree.ts';
 
 /** Where new contents wait until the whole series is known to apply: in memory, or in the side directory. */
 export interface ContentStore {
-  /** @param pieces the content, in order; copied before this returns */
+  /** @param pieces the content, in order; nobody may change these bytes any more */
   put(pieces: readonly Uint8Array[], mode: number): number;
   get(id: number): Uint8Array;
   putSymlink(target: string): number;
+  /** Whether so much waits to be written that whoever puts more should `settle` first. */
+  readonly crowded: boolean;
+  /** Waits until everything is where it belongs. @throws what writing it threw */
+  settle(): Promise<void>;
 }
 
 /** Keeps contents in memory; for checks, which write nothing. */
@@ -16,6 +20,8 @@ export function memoryStore(): ContentStore {
     put: (pieces) => contents.push(Buffer.concat(pieces)) - 1,
     get: (id) => contents[id] ?? new Uint8Array(0),
     putSymlink: () => contents.push(new Uint8Array(0)) - 1,
+    crowded: false,
+    settle: async () => {},
   };
 }
 
@@ -92,6 +98,11 @@ export class Overlay {
     const hazard = linkHazard(path, target);
     if (hazard !== undefined) throw leavesTree(path, hazard);
     this.change(path, { kind: 'symlink', id: this.store.putSymlink(target), target });
+  }
+
+  /** Lets a crowded store catch up. */
+  async ease(): Promise<void> {
+    if (this.store.crowded) await this.store.settle();
   }
 
   remove(path: string): void {

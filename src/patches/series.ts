@@ -113,6 +113,7 @@ async function evaluatePatch(
   for (const section of patch.sections) {
     const report = applySection(context, section);
     files.push(record === undefined ? report : withHistory(report, record));
+    await tree.ease();
     await turn.rest();
   }
   const ok = files.every(isDone);

@@ -1,23 +1,11 @@
-import {
-  closeSync,
-  fsyncSync,
-  lstatSync,
-  mkdirSync,
-  openSync,
-  readFileSync,
-  renameSync,
-  rmdirSync,
-  symlinkSync,
-  unlinkSync,
-  writeSync,
-  writevSync,
-} from 'node:fs';
-import { lstat, mkdir, open, readFile, rename, unlink } from 'node:fs/promises';
+import { lstatSync, mkdirSync, readFileSync, renameSync, rmdirSync, symlinkSync, unlinkSync } from 'node:fs';
+import { lstat, mkdir, readFile, rename, unlink, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { removeTree, syncDirectory, writeFileAtomic } from '../platform/files.ts';
 import { type Lock, lock } from '../platform/lock.ts';
 import { hazardOf, SIDE_DIRECTORY, tidyPath } from './names.ts';
+import { writeNew } from './new-file.ts';
 import type { Change, ContentStore } from './overlay.ts';
 import { DiskTree, leavesTree } from './tree.ts';
 
@@ -195,12 +183,19 @@ function removeEmpty(tree: string, directory: string): void {
   }
 }
 
+/** Bytes that may wait to be written before whoever makes them has to wait in turn. */
+const MOST_WAITING = 16 << 20;
+
 class SideStage implements Stage {
   private next = 0;
   private readonly tree: string;
   private readonly prefix: string;
   private readonly durable: boolean;
   private readonly held: Lock;
+  /** Contents on their way to the disk; they are read back from here. */
+  private readonly waiting = new Map<number, readonly Uint8Array[]>();
+  private waitingBytes = 0;
+  private writing: Promise<void>[] = [];
 
   constructor(tree: string, durable: boolean, held: Lock) {
     this.tree = tree;
@@ -209,20 +204,36 @@ class SideStage implements Stage {
     this.held = held;
   }
 
+  /** Written behind the caller's back: placing the next file's hunks needs the processor and not the disk. */
   put(pieces: readonly Uint8Array[], mode: number): number {
     const id = this.next++;
-    const descriptor = openSync(`${this.prefix}${id}`, 'wx', mode);
-    try {
-      writeAll(descriptor, pieces);
-      if (this.durable) fsyncSync(descriptor);
-    } finally {
-      closeSync(descriptor);
-    }
+    const bytes = pieces.reduce((sum, piece) => sum + piece.length, 0);
+    this.waiting.set(id, pieces);
+    this.waitingBytes += bytes;
+    const written = writeNew(`${this.prefix}${id}`, pieces, mode, this.durable).then(() => {
+      this.waiting.delete(id);
+      this.waitingBytes -= bytes;
+    });
+    // Its failure is `settle`'s to report.
+    written.catch(() => undefined);
+    this.writing.push(written);
     return id;
   }
 
   get(id: number): Uint8Array {
-    return readFileSync(`${this.prefix}${id}`);
+    const pieces = this.waiting.get(id);
+    return pieces === undefined ? readFileSync(`${this.prefix}${id}`) : Buffer.concat(pieces);
+  }
+
+  get crowded(): boolean {
+    return this.waitingBytes > MOST_WAITING;
+  }
+
+  async settle(): Promise<void> {
+    const writing = this.writing;
+    this.writing = [];
+    const failed = (await Promise.allSettled(writing)).find((one) => one.status === 'rejected');
+    if (failed !== undefined) throw failed.reason;
   }
 
   putSymlink(target: string): number {
@@ -232,6 +243,7 @@ class SideStage implements Stage {
   }
 
   async commit(changes: ReadonlyMap<string, Change>): Promise<void> {
+    await this.settle();
     const moves = [...changes].map(
       ([path, change]): Move =>
         change.kind === 'absent' ? { path, remove: true } : { path, stage: change.id },
@@ -245,6 +257,8 @@ class SideStage implements Stage {
   }
 
   async close(): Promise<void> {
+    // Nothing may be written any more where all is about to be removed.
+    await this.settle().catch(() => undefined);
     await removeTree(sideOf(this.tree));
     this.held.release();
   }
@@ -252,26 +266,7 @@ class SideStage implements Stage {
   private async writeJournal(text: string): Promise<void> {
     if (this.durable) return writeFileAtomic(journalOf(this.tree), text);
     const temporary = `${journalOf(this.tree)}.tmp`;
-    const handle = await open(temporary, 'w', 0o600);
-    try {
-      await handle.writeFile(text);
-    } finally {
-      await handle.close();
-    }
+    await writeFile(temporary, text, { mode: 0o600 });
     await rename(temporary, journalOf(this.tree));
-  }
-}
-
-/** What one writev(2) takes at most (IOV_MAX on Linux). */
-const MOST_PIECES = 1024;
-
-function writeAll(descriptor: number, pieces: readonly Uint8Array[]): void {
-  for (let from = 0; from < pieces.length; from += MOST_PIECES) {
-    const some = pieces.slice(from, from + MOST_PIECES);
-    const wanted = some.reduce((sum, piece) => sum + piece.length, 0);
-    let done = writevSync(descriptor, some);
-    if (done === wanted) continue;
-    const rest = Buffer.concat(some);
-    while (done < wanted) done += writeSync(descriptor, rest, done);
   }
 }
