@@ -62,6 +62,8 @@ export interface Manifest {
     readonly fingerprint: string;
     readonly compat: readonly { readonly rule: string; readonly files: number }[] | 'off';
   };
+  /** The modules' number, and `path: licence` of those that taint the kernel; bundles of before have none. */
+  readonly modules?: { readonly count: number; readonly tainting: readonly string[] };
   readonly initrd: {
     readonly kit: string;
     readonly sizeKiB: number;

@@ -125,6 +125,14 @@ async function showBundle(context: Context, bundle: StoredBundle): Promise<void>
   print(`\n${table(['FILE', 'SIZE', 'SHA256'], files)}`);
 }
 
+function moduleRows({ modules }: Manifest): string[][] {
+  if (modules === undefined || modules.count === 0) return [];
+  const { count, tainting } = modules;
+  return [
+    ['modules', `${count}, ${tainting.length === 0 ? 'none taints' : `tainting: ${tainting.join('; ')}`}`],
+  ];
+}
+
 function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
   const { kernel, patches } = manifest.sources;
   const mark = (substituted: true | undefined) => (substituted === true ? ' (substituted)' : '');
@@ -140,6 +148,7 @@ function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
     ['config', `${manifest.config.base} + ${manifest.config.fragments.join(' + ')}`],
     ['compiler', manifest.toolchain.compiler],
     ['compat rules', compat === 'off' ? 'off' : `${compat.length} touched the tree`],
+    ...moduleRows(manifest),
     ['initrd', `${manifest.initrd.kit}, ${manifest.initrd.sizeKiB} KiB, ${manifest.initrd.inodes} inodes`],
     ['command line', manifest.boot.cmdline],
     ...Object.entries(gates).map(([name, record]) => [

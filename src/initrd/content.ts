@@ -59,6 +59,11 @@ export function builtinKit(init: string): ImageEntry[] {
   ];
 }
 
+/** /etc/niclist, for a kernel with modules for network cards. */
+export function niclistEntries(niclist: string | undefined): ImageEntry[] {
+  return niclist === undefined ? [] : [{ type: 'file', path: 'etc/niclist', mode: 0o644, source: niclist }];
+}
+
 /**
  * The modules of one release, as modules_install left them under `root`, without its links to the tree.
  * Modes are made uniform (0755, 0644), since those on disk depend on the builder's umask.

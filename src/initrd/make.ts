@@ -2,7 +2,7 @@ import { mkdir, rename, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { run } from '../platform/process.ts';
-import { builtinKit, type ImageEntry, moduleEntries } from './content.ts';
+import { builtinKit, type ImageEntry, moduleEntries, niclistEntries } from './content.ts';
 import { checkExt2, type Ext2Options, fillExt2, formatExt2, type Geometry } from './ext2.ts';
 import { compileInit } from './init.ts';
 
@@ -15,6 +15,8 @@ export interface InitrdRequest {
   readonly release: string;
   /** Directory that holds lib/modules/<release>; without it the image has no modules. */
   readonly modulesRoot?: string;
+  /** The file that becomes /etc/niclist, by which init finds the module of its network card. */
+  readonly niclist?: string;
   /** Size of the file system in KiB, or the smallest that fits with 64 KiB to spare. */
   readonly sizeKiB: number | 'auto';
   /** Inodes of the file system, or as many as are used and 16 to spare. */
@@ -64,7 +66,11 @@ export async function makeInitrd(request: InitrdRequest): Promise<Initrd> {
   const options: Ext2Options = { epoch: request.epoch, ...(request.signal && { signal: request.signal }) };
   const init = join(workDirectory, 'init');
   await compileInit({ compiler: request.compiler, output: init, ...common });
-  const entries = [...builtinKit(init), ...(await moduleEntries(request.modulesRoot, request.release))];
+  const entries = [
+    ...builtinKit(init),
+    ...niclistEntries(request.niclist),
+    ...(await moduleEntries(request.modulesRoot, request.release)),
+  ];
 
   const image = join(workDirectory, 'initrd.img');
   const contentBlocks = await measure(`${image}.trial`, entries, options);

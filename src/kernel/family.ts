@@ -184,7 +184,7 @@ const VARIABLES_KBUILD: readonly Reasoned[] = [
   { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
   {
     value: 'DEPMOD=/bin/true',
-    reason: "modules.dep would depend on the host's kmod; a node that wants it runs depmod itself",
+    reason: 'Kiln calls depmod itself, and reads what it complains of',
   },
   { value: 'LOCALVERSION=', reason: 'unset, it lets setlocalversion put a + after the release' },
 ];
@@ -203,8 +203,8 @@ const LINUX_KBUILD: KernelFamily = {
       reason: "a commit's name in the release would make it another than the bundle's",
     },
   ],
-  // flex and bison make Kconfig's own interpreter, bc the constants of the timers.
-  tools: ['flex', 'bison', 'bc'],
+  // flex and bison make Kconfig's own interpreter, bc the constants of the timers; depmod indexes the modules.
+  tools: ['flex', 'bison', 'bc', 'depmod'],
   buildFacts: { kind: 'variables' },
   // These trees know today's compilers, and say themselves what they need of them.
   compilerFlags: [],

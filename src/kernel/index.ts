@@ -12,6 +12,7 @@ export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
 export { FAMILIES, familyFor, type KernelFamily, type Reasoned } from './family.ts';
 export { makeVariables } from './make-variables.ts';
+export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {
   type KernelVersion,

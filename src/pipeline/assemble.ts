@@ -34,6 +34,7 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
   await copy(compiled.systemMap, 'System.map');
   await copy(initrd.image, 'initrd.gz');
   await writeFile(join(staged, 'config'), configured.dotConfig, 'latin1');
+  if (compiled.niclist !== undefined) await copy(compiled.niclist, 'niclist');
   if (compiled.modulesRoot !== undefined) {
     await packReproducibly(compiled.modulesRoot, join(staged, 'modules.tar.gz'), epoch);
   }
@@ -51,7 +52,7 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
 }
 
 async function describe(request: AssembleRequest, cmdline: string): Promise<Manifest> {
-  const { staged, variant, keys, sources, tree, configured, initrd, toolchain, epoch } = request;
+  const { staged, variant, keys, sources, tree, configured, compiled, initrd, toolchain, epoch } = request;
   const { recipe } = variant;
   const files = await recordFiles(staged);
   const [kernel, ...patches] = sources.map(sourceRecord);
@@ -94,6 +95,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
           ? 'off'
           : tree.compat.map(({ rule, files: touched }) => ({ rule, files: touched.length })),
     },
+    modules: compiled.modules,
     initrd: { kit: variant.initrd.kit, sizeKiB: initrd.sizeKiB, inodes: initrd.inodes },
     boot: { cmdline, nic: networkCard(variant), expect: expectations(variant, keys, files['initrd.gz']) },
     gates: {},

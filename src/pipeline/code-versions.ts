@@ -23,6 +23,7 @@ const CODE_OF = {
     'kernel/build-facts.ts',
     'kernel/make-variables.ts',
     'kernel/compile-header.ts',
+    'kernel/modules',
     'pipeline/compile.ts',
   ],
   initrd: ['initrd'],

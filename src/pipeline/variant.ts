@@ -167,6 +167,7 @@ function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Pr
     compiler: toolchain.compiler,
     release: keys.release,
     ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),
+    ...(compiled.niclist === undefined ? {} : { niclist: compiled.niclist }),
     sizeKiB: variant.initrd.size,
     inodes: variant.initrd.inodes,
     epoch,

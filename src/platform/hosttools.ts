@@ -76,6 +76,12 @@ export const HOST_TOOLS: readonly HostTool[] = [
   ...['flex', 'bison', 'bc'].map(
     (name): HostTool => ({ name, package: name, need: 'optional', purpose: 'builds kernels from 2.6 on' }),
   ),
+  {
+    name: 'depmod',
+    package: 'kmod',
+    need: 'optional',
+    purpose: 'indexes the modules of kernels from 2.6 on',
+  },
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
