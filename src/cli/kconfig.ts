@@ -6,6 +6,7 @@ import {
   type ConfigTree,
   configureKbuild,
   describeEntry,
+  describeKbuildSymbol,
   describeSymbol,
   diffConfigs,
   type Fragment,
@@ -92,13 +93,7 @@ function registerExplain(kconfig: Command): void {
     .argument('<SYMBOL>', 'with or without CONFIG_');
   addTreeOptions(command, false).action(async (name: string, options: TreeOptions) => {
     const { json } = await contextOf(command);
-    const { reader, tree, base, baseName, requested } = await readInput(options);
-    const symbol = name.startsWith('CONFIG_') ? name : `CONFIG_${name}`;
-    const description = describeSymbol(
-      investigate(tree, parseBase(base, baseName), requested),
-      symbol,
-      reader,
-    );
+    const description = await describe(options, name.startsWith('CONFIG_') ? name : `CONFIG_${name}`);
     if (json) printJson(description);
     else print(formatDescription(description));
     process.exitCode = description.statements.length > 0 ? 0 : 1;
@@ -160,10 +155,8 @@ async function readInput(options: TreeOptions): Promise<Input> {
   if (isKbuildTree(reader, options.arch)) {
     throw new KilnError(
       'usage',
-      `${options.tree} is a 2.6 or later tree: explain and solve are for 2.2 and 2.4`,
-      {
-        hint: 'merge and audit work for it, with the reasons',
-      },
+      `${options.tree} is a 2.6 or later tree, whose configuration its own make settles: solve would have to run it hundreds of times, and is for 2.2 and 2.4`,
+      { hint: 'kiln kconfig audit names what an option needs, kiln kconfig explain all it depends on' },
     );
   }
   const tree = loadTree(reader, options.arch);
@@ -186,9 +179,22 @@ async function readInput(options: TreeOptions): Promise<Input> {
 /** What becomes of the fragments, by the rules of the tree's family. */
 async function settle(options: TreeOptions): Promise<{ dotConfig: string; audit: AuditReport }> {
   if (!isKbuildTree(treeReader(options.tree), options.arch)) return resolveConfig(await readInput(options));
+  return await settleKbuild(options);
+}
+
+async function settleKbuild(options: TreeOptions) {
   const requested = await readRequests(options);
   const base = options.base === undefined ? {} : { base: await readText(options.base) };
   return await configureKbuild({ directory: options.tree, arch: options.arch, ...base, requested });
+}
+
+async function describe(options: TreeOptions, symbol: string): Promise<SymbolDescription> {
+  if (isKbuildTree(treeReader(options.tree), options.arch)) {
+    const { facts } = await settleKbuild(options);
+    return describeKbuildSymbol(facts, symbol, treeReader(options.tree));
+  }
+  const { reader, tree, base, baseName, requested } = await readInput(options);
+  return describeSymbol(investigate(tree, parseBase(base, baseName), requested), symbol, reader);
 }
 
 async function readRequests(options: TreeOptions): Promise<readonly Requested[]> {
@@ -236,7 +242,7 @@ function formatAudit(audit: AuditReport): string {
 }
 
 function formatDescription(description: SymbolDescription): string {
-  const { symbol, statements, dependents, help } = description;
+  const { symbol, statements, dependents, selectedBy, help } = description;
   const lines = [`${styled('bold', symbol, process.stdout)} is ${description.standing}`];
   for (const statement of statements) {
     const menus = statement.menus.length === 0 ? '' : `  in ${statement.menus.join(' > ')}`;
@@ -247,6 +253,7 @@ function formatDescription(description: SymbolDescription): string {
       lines.push(`  needs ${needs} (${at})${stands === '' ? '' : `: ${stands}`}`);
     }
   }
+  if (selectedBy.length > 0) lines.push('', ...selectedBy.map((each) => `selected by ${each}`));
   if (dependents.length > 0) lines.push('', `${dependents.length} depend on it: ${dependents.join(' ')}`);
   if (help !== null) lines.push('', help);
   return lines.join('\n');

@@ -17,21 +17,27 @@ const PATCHES: readonly PatchSymbols[] = [
 ];
 
 /**
- * What can be said of a symbol that no Config.in defines: the patch that would bring it, else the names that
+ * What can be said of a symbol that no file of the tree's configuration defines: the patch that would bring it, else the names that
  * are nearest to it.
  * @param version the kernel's, e.g. `2.4.22`, where it is known.
  */
-export function describeUnknown(symbol: string, known: Iterable<string>, version?: string): string {
+export function describeUnknown(
+  symbol: string,
+  known: Iterable<string>,
+  version?: string,
+  file: 'Config.in' | 'Kconfig' = 'Config.in',
+): string {
+  const nobody = `no ${file} of this tree has it`;
   const brought = PATCHES.find(({ symbols }) => symbols.test(symbol));
   if (brought?.until !== undefined && !isBefore(version, brought.until.version)) {
-    return `no Config.in of this tree has it: ${brought.until.note}`;
+    return `${nobody}: ${brought.until.note}`;
   }
   if (brought !== undefined) {
-    return `no Config.in of this tree has it; the patch ${brought.patch} would bring it`;
+    return `${nobody}; the patch ${brought.patch} would bring it`;
   }
   const near = nearestSymbols(symbol, known);
   const hint = near.length === 0 ? '' : `; did you mean ${near.join(' or ')}?`;
-  return `no Config.in of this tree has it${hint}`;
+  return `${nobody}${hint}`;
 }
 
 function isBefore(version: string | undefined, limit: readonly number[]): boolean {

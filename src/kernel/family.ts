@@ -1,4 +1,5 @@
 import { join } from 'node:path';
+import { separateTargets } from '../kconfig/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { REPRODUCIBLE_RULES } from './compat/makefiles.ts';
 import type { CompatRule } from './compat/rule.ts';
@@ -225,7 +226,15 @@ const LINUX_KBUILD: KernelFamily = {
     release: 'include/config/kernel.release',
   },
   shipped: [],
-  compatRules: [],
+  compatRules: [
+    {
+      id: 'one-kind-of-target',
+      reason:
+        "today's make refuses rules that have plain and pattern targets: each kind gets a rule of its own",
+      files: ['Makefile'],
+      rewrite: separateTargets,
+    },
+  ],
   reproducibleRules: [],
 };
 
@@ -239,6 +248,11 @@ export const FAMILIES: readonly KernelFamily[] = [LINUX_2_4, LINUX_KBUILD];
 export function familyFor(version: string, arch = 'i386'): KernelFamily {
   const family = FAMILIES.find((candidate) => candidate.arch === arch && candidate.versions.test(version));
   if (family !== undefined) return family;
+  if (/^2\.6\.(?:1?\d|2[0-3])(?!\d)/.test(version) && arch === 'i386') {
+    throw new KilnError('invalid', `Linux ${version} can be configured here and not built`, {
+      hint: 'kiln kconfig merge, audit and explain work on its tree; recipes are for 2.6.24 and later, where i386 is a part of arch/x86',
+    });
+  }
   throw new KilnError('invalid', `no family of kernels covers ${version} on ${arch}`, {
     hint: `Kiln builds ${FAMILIES.map(({ covers }) => covers).join(', ')}`,
   });

@@ -31,6 +31,8 @@ export interface SymbolDescription {
   readonly statements: readonly Statement[];
   /** Symbols whose questions this one limits or guards. */
   readonly dependents: readonly string[];
+  /** What selects this symbol and on what value that stands; 2.6 and later alone. */
+  readonly selectedBy: readonly string[];
   /** The text in Configure.help, null where there is none. */
   readonly help: string | null;
 }
@@ -44,6 +46,7 @@ export function describeSymbol(known: Known, symbol: string, reader: SourceReade
     standing: standing(known, symbol),
     statements: (known.sites.get(symbol) ?? []).map((site) => describeSite(known, site)),
     dependents: findDependents(known, symbol),
+    selectedBy: [],
     help: configureHelp(reader.read('Documentation/Configure.help') ?? '', symbol) ?? null,
   };
 }

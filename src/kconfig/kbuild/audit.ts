@@ -20,16 +20,20 @@ export interface KbuildAuditInput {
  */
 export function auditKbuild(input: KbuildAuditInput): AuditReport {
   const known = new Set([...input.tree.entries.keys()].map((name) => `CONFIG_${name}`));
-  const values = parseDotConfig(input.dotConfig);
-  const context: Context = { ...input, values, baseValues: parseDotConfig(input.base) };
+  const context = contextOf(input);
   return auditConfig(input.requested, input.dotConfig, known, ({ symbol, want }) =>
     why(context, symbol, want),
   );
 }
 
-interface Context extends KbuildAuditInput {
+/** A configuration and where it comes from. */
+export interface Context extends KbuildAuditInput {
   readonly values: ReadonlyMap<string, string>;
   readonly baseValues: ReadonlyMap<string, string>;
+}
+
+export function contextOf(input: KbuildAuditInput): Context {
+  return { ...input, values: parseDotConfig(input.dotConfig), baseValues: parseDotConfig(input.base) };
 }
 
 function why(context: Context, symbol: string, want: string): string | undefined {
@@ -37,12 +41,15 @@ function why(context: Context, symbol: string, want: string): string | undefined
   const first = entries?.[0];
   if (entries === undefined || first === undefined) {
     const names = [...context.tree.entries.keys()].map((name) => `CONFIG_${name}`);
-    return describeUnknown(symbol, names, context.tree.version);
+    return describeUnknown(symbol, names, context.tree.version, 'Kconfig');
   }
   const got = context.values.get(symbol);
   const asked = entries.find(({ prompt }) => prompt !== undefined);
   if (rank(want) < rank(got)) {
-    const selected = whyMore(context, symbol) ?? (want === 'm' ? whyBool(entries) : undefined);
+    const selected =
+      whyMore(context, symbol) ??
+      whyNoModule(context, entries, want) ??
+      (want === 'm' ? whyBool(entries) : undefined);
     if (selected !== undefined) return selected;
   }
   if (asked === undefined) return `${place(first)} has no prompt: ${selectors(context, symbol)}`;
@@ -77,7 +84,7 @@ function unmet(context: Context, { expression, file, line }: Depends, wanted: Tr
   return `${showExpression(expression)} (${file}:${line})${reasons.join('')}`;
 }
 
-function standing(context: Context, name: string): string {
+export function standing(context: Context, name: string): string {
   const symbol = `CONFIG_${name}`;
   const value = lookUp(context, name);
   const request = context.requested.findLast((each) => each.symbol === symbol);
@@ -103,6 +110,14 @@ function whyMore(context: Context, symbol: string): string | undefined {
   return `CONFIG_${active.by}, which is ${standing(context, active.by)}, selects it (${active.file}:${active.line})`;
 }
 
+/** Without modules a tristate is y or n. */
+function whyNoModule(context: Context, entries: readonly Entry[], want: string): string | undefined {
+  const modules = context.tree.modules;
+  const entry = entries.find(({ type }) => type === 'tristate');
+  if (want !== 'm' || entry === undefined || rank(lookUp(context, modules)) > 0) return undefined;
+  return `${place(entry)} can be m with modules alone; CONFIG_${modules} is ${standing(context, modules)}`;
+}
+
 function whyBool(entries: readonly Entry[], want = 'm'): string | undefined {
   const entry = entries.find(({ type }) => type === 'bool');
   return entry === undefined || want !== 'm' ? undefined : `${place(entry)} is a bool: it knows y and n only`;
@@ -117,7 +132,7 @@ function selectors(context: Context, symbol: string): string {
   return `only its defaults set it, and what selects it: ${by.slice(0, 4).join(', ')}${more}`;
 }
 
-function lookUp(context: Context, name: string): string | undefined {
+export function lookUp(context: Context, name: string): string | undefined {
   return context.values.get(`CONFIG_${name}`);
 }
 

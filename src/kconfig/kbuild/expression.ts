@@ -173,7 +173,8 @@ export function culprits(expression: Expression, wanted: Tristate, lookUp: LookU
   }
 }
 
-function symbolsOf(expression: Expression): string[] {
+/** The symbols that an expression asks about, without `CONFIG_`. */
+export function symbolsOf(expression: Expression): string[] {
   switch (expression.op) {
     case 'and':
     case 'or':

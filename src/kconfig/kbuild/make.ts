@@ -4,11 +4,13 @@ import { join } from 'node:path';
 import { KilnError } from '../../platform/errors.ts';
 import { run } from '../../platform/process.ts';
 import type { AuditReport } from '../audit.ts';
+import { dotConfigLine, parseDotConfig } from '../dotconfig.ts';
 import type { Requested } from '../fragment.ts';
-import { mergeFragments } from '../merge.ts';
 import { treeReader } from '../tree-reader.ts';
-import { auditKbuild } from './audit.ts';
-import { loadKbuildTree } from './parse.ts';
+import { auditKbuild, type KbuildAuditInput } from './audit.ts';
+import { rank } from './expression.ts';
+import { makeWorkable, type Workable } from './old-trees.ts';
+import { type KbuildTree, loadKbuildTree } from './parse.ts';
 
 export interface KbuildConfigInput {
   /** The kernel tree's directory. */
@@ -29,57 +31,120 @@ export interface KbuildConfigInput {
   readonly log?: string;
   /** The kernel's version, where it is known: `6.1.0`. */
   readonly version?: string;
+  /** Milliseconds after which a make that still asks is given up; 300,000 by default. */
+  readonly timeoutMs?: number;
+}
+
+export interface KbuildConfigured {
+  readonly dotConfig: string;
+  readonly audit: AuditReport;
+  /** What the audit was made from, for questions about single symbols. */
+  readonly facts: KbuildAuditInput;
 }
 
 /**
  * Configures a 2.6+ tree as its merge_config.sh does, `make olddefconfig` over base and fragments, and audits
- * the result. Runs the tree's own make, on a `.config` outside the tree; changes nothing else in the tree
- * than what make builds for that (scripts/).
- * @throws KilnError `failed` when make fails, with its last lines.
+ * the result; trees older than that target (2.6.0 to 2.6.35) run `make oldconfig` and get an empty line, the
+ * default, for every question. Runs the tree's own make, on a `.config` outside the tree; changes nothing else in
+ * the tree than what make builds for that (scripts/).
+ * @throws KilnError `failed` when make fails, with its last lines, or goes on asking.
  */
-export async function configureKbuild(
-  input: KbuildConfigInput,
-): Promise<{ dotConfig: string; audit: AuditReport }> {
+export async function configureKbuild(input: KbuildConfigInput): Promise<KbuildConfigured> {
   const workplace = await mkdtemp(join(tmpdir(), 'kiln-kconfig-'));
   try {
-    const target = join(workplace, '.config');
-    const make = (goals: readonly string[], variables: readonly string[] = []) =>
-      runMake(input, [`KCONFIG_CONFIG=${target}`, ...variables], goals);
-    if (input.base === undefined) await make(['defconfig']);
-    const base = input.base ?? (await readFile(target, 'utf8'));
-    const options = [...input.requested];
-    const merged = mergeFragments(base, [{ file: 'fragments', options }]).config;
-    await writeFile(target, merged);
-    if (input.unnamed === 'off') {
-      const wanted = join(workplace, 'wanted.config');
-      await writeFile(wanted, merged);
-      await make(['allnoconfig'], [`KCONFIG_ALLCONFIG=${wanted}`]);
-    }
-    // Before 3.7 olddefconfig had another name.
-    await make(['olddefconfig', 'oldnoconfig']);
-    const dotConfig = await readFile(target, 'utf8');
     const tree = loadKbuildTree(treeReader(input.directory), input.arch, input.version);
-    return { dotConfig, audit: auditKbuild({ tree, base, requested: input.requested, dotConfig }) };
+    const place = await makeWorkable(input.directory, workplace, input.signal);
+    const settings: Settings = { input, place, wanted: join(workplace, 'wanted.config'), tree };
+    if (input.base === undefined) await runMake(settings, ['defconfig']);
+    const base = input.base ?? (await readFile(place.config, 'utf8'));
+    const dotConfig = await settle(settings, base);
+    const facts = { tree, base, requested: input.requested, dotConfig };
+    return { dotConfig, audit: auditKbuild(facts), facts };
   } finally {
     await rm(workplace, { recursive: true, force: true });
   }
 }
 
+interface Settings {
+  readonly input: KbuildConfigInput;
+  readonly place: Workable;
+  /** Path for the file of wanted values that allnoconfig reads. */
+  readonly wanted: string;
+  readonly tree: KbuildTree;
+}
+
+/** Before 3.7 olddefconfig was called oldnoconfig, and before 2.6.36 there was neither. */
+const SETTLING = ['olddefconfig', 'oldnoconfig', 'oldconfig'];
+
+async function settle(settings: Settings, base: string): Promise<string> {
+  const { input, place, wanted } = settings;
+  const asked = overlay(base, input.requested);
+  await writeFile(place.config, asked);
+  if (input.unnamed === 'off') {
+    if (!place.takesWantedValues) return settleAllOff(settings, base);
+    await writeFile(wanted, asked);
+    await runMake(settings, ['allnoconfig'], [`KCONFIG_ALLCONFIG=${wanted}`]);
+  }
+  await runMake(settings, SETTLING);
+  return readFile(place.config, 'utf8');
+}
+
+/**
+ * Off wherever it can be, in a tree whose allnoconfig takes no wanted values: what came on by its default is
+ * named as off and the configuration settled again, until nothing else comes on.
+ */
+async function settleAllOff(settings: Settings, base: string): Promise<string> {
+  const { input, place } = settings;
+  await runMake(settings, ['allnoconfig']);
+  const allOff = await readFile(place.config, 'utf8');
+  let text = overlay(`${allOff}\n${base}`, input.requested);
+  for (;;) {
+    await writeFile(place.config, text);
+    await runMake(settings, SETTLING);
+    const settled = await readFile(place.config, 'utf8');
+    const named = parseDotConfig(text);
+    const more = [...parseDotConfig(settled)].filter(
+      ([symbol, value]) => rank(value) > 0 && !named.has(symbol) && isAsked(settings.tree, symbol),
+    );
+    if (more.length === 0) return settled;
+    text += more.map(([symbol]) => `# ${symbol} is not set\n`).join('');
+  }
+}
+
+/** Each symbol once: what is asked for, else the base's value, which may be any text that make wrote itself. */
+function overlay(base: string, requested: readonly Requested[]): string {
+  const values = parseDotConfig(base);
+  for (const { symbol, want } of requested) values.set(symbol, want);
+  return [...values].map(([symbol, value]) => `${dotConfigLine(symbol, value)}\n`).join('');
+}
+
+function isAsked(tree: KbuildTree, symbol: string): boolean {
+  const entries = tree.entries.get(symbol.replace(/^CONFIG_/, '')) ?? [];
+  return entries.some(({ prompt }) => prompt !== undefined);
+}
+
 /** Runs the first goal that the tree's Makefile has. */
 async function runMake(
-  input: KbuildConfigInput,
-  variables: readonly string[],
+  { input, place }: Settings,
   goals: readonly string[],
+  variables: readonly string[] = [],
 ): Promise<void> {
-  const { directory, arch, signal, log } = input;
-  const options = { ...(signal === undefined ? {} : { signal }), ...(log === undefined ? {} : { log }) };
+  const { directory, arch, signal, log, timeoutMs = 300_000 } = input;
+  const options = {
+    ...(signal === undefined ? {} : { signal }),
+    ...(log === undefined ? {} : { log }),
+    timeoutMs,
+    // An empty line is the default; an end of file is an error to some versions.
+    input: '\n'.repeat(20_000),
+  };
+  const all = [`ARCH=${arch}`, ...(input.variables ?? []), ...place.variables, ...variables];
   for (const goal of goals) {
-    const all = [`ARCH=${arch}`, ...(input.variables ?? []), ...variables];
-    const result = await run('make', ['-C', directory, ...all, goal], options);
+    const result = await run('make', ['-C', place.directory, ...all, goal], options);
     signal?.throwIfAborted();
     if (result.exitCode === 0) return;
     if (goal !== goals.at(-1) && result.tail.some((line) => /No rule to make target/.test(line))) continue;
-    throw new KilnError('failed', `make ${goal} failed in ${directory}`, {
+    const what = result.timedOut ? `still asked for values after ${timeoutMs / 1000} s` : 'failed';
+    throw new KilnError('failed', `make ${goal} ${what} in ${directory}`, {
       lines: result.tail.slice(-20),
       ...(log === undefined ? {} : { log }),
     });

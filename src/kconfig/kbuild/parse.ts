@@ -15,6 +15,8 @@ export interface Depends extends Where {
 /** What entries stand in: a menu, an if or a choice, whose dependencies are theirs too. */
 interface Block extends Where {
   readonly kind: 'menu' | 'if' | 'choice';
+  /** A menu's. */
+  readonly title: string | undefined;
   readonly depends: Depends[];
   readonly visible: Depends[];
 }
@@ -42,6 +44,8 @@ export interface KbuildTree {
   readonly entries: ReadonlyMap<string, readonly Entry[]>;
   /** Who selects (or implies) a symbol. */
   readonly selects: ReadonlyMap<string, readonly Select[]>;
+  /** The symbol that turns modules on. */
+  readonly modules: string;
 }
 
 const MAX_FILE = 4 << 20;
@@ -83,9 +87,10 @@ export function loadKbuildTree(reader: SourceReader, arch: string, version?: str
     selects: new Map(),
     blocks: [],
     files: 0,
+    modules: 'MODULES',
   };
   readFileInto(state, root, []);
-  return { arch, version, entries: state.entries, selects: state.selects };
+  return { arch, version, entries: state.entries, selects: state.selects, modules: state.modules };
 }
 
 interface State {
@@ -95,6 +100,7 @@ interface State {
   readonly selects: Map<string, Select[]>;
   readonly blocks: Block[];
   files: number;
+  modules: string;
 }
 
 function readFileInto(state: State, path: string, open: readonly Where[]): void {
@@ -153,6 +159,23 @@ function endOfHelp(lines: readonly string[], start: number): number {
   return lines.length;
 }
 
+/** The help text of an entry, without its indent; undefined where it has none. */
+export function helpOf(text: string, entry: Where): string | undefined {
+  const lines = text.split('\n');
+  for (let index = entry.line; index < lines.length; index += 1) {
+    const line = (lines[index] ?? '').trim();
+    if (/^(menu)?config\b|^(end)?(menu|if|choice)\b|^source\b|^comment\b/.test(line)) return undefined;
+    if (line !== 'help' && line !== '---help---') continue;
+    const help = lines.slice(index + 1, endOfHelp(lines, index + 1));
+    const indent = help.find((each) => each.trim() !== '')?.search(/\S/) ?? 0;
+    return help
+      .map((each) => each.slice(Math.min(indent, each.search(/\S|$/))))
+      .join('\n')
+      .trim();
+  }
+  return undefined;
+}
+
 function followSource(
   state: State,
   keyword: string,
@@ -191,9 +214,9 @@ function readStatement(
       return addEntry(state, rest[0] ?? '', at);
     case 'menu':
     case 'choice':
-      return openBlock(state, keyword, at);
+      return openBlock(state, keyword, at, keyword === 'menu' ? unquote(rest[0] ?? '') : undefined);
     case 'if': {
-      const block = openBlock(state, 'if', at);
+      const block = openBlock(state, 'if', at, undefined);
       addExpression(block.depends, rest, at);
       return undefined;
     }
@@ -228,8 +251,8 @@ function addEntry(state: State, symbol: string, at: Where): Entry {
   return entry;
 }
 
-function openBlock(state: State, kind: Block['kind'], at: Where): Block {
-  const block: Block = { ...at, kind, depends: [], visible: [] };
+function openBlock(state: State, kind: Block['kind'], at: Where, title: string | undefined): Block {
+  const block: Block = { ...at, kind, title, depends: [], visible: [] };
   state.blocks.push(block);
   return block;
 }
@@ -258,6 +281,8 @@ function readAttribute(
     current.type = keyword.slice(4);
   } else if (keyword === 'select' || keyword === 'imply') {
     addSelect(state, current.symbol, rest, at);
+  } else if (keyword === 'modules' || (keyword === 'option' && rest[0] === 'modules')) {
+    state.modules = current.symbol;
   }
 }
 

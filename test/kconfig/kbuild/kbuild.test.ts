@@ -1,12 +1,14 @@
 import { spawnSync } from 'node:child_process';
-import { mkdir, mkdtemp, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readdir, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import {
   type AuditEntry,
   configureKbuild,
+  describeKbuildSymbol,
   isKbuildTree,
+  parseDotConfig,
   parseFragment,
   treeReader,
 } from '../../../src/kconfig/index.ts';
@@ -152,6 +154,118 @@ describe('a 2.6+ tree', () => {
     expect(await make('default')).toContain('CONFIG_MODULES=y');
     expect(await make('off')).toContain('# CONFIG_MODULES is not set');
     expect(await make('off')).toContain('CONFIG_BUS=y');
+  });
+
+  test.skipIf(!conf)(
+    `explain tells prompt, menu, dependencies, who selects it, and help${title}`,
+    async () => {
+      const requested = parseFragment('CONFIG_EXPERT=y\nCONFIG_BUS=m\n', 'f.config').options;
+      const { facts } = await configureKbuild({ directory, arch: 'i386', base: '', requested });
+      const card = describeKbuildSymbol(facts, 'CONFIG_CARD', treeReader(directory));
+      expect(card.statements).toEqual([
+        {
+          at: 'tristate at drivers/Kconfig:3',
+          prompt: 'Card',
+          menus: ['Drivers'],
+          dependsOn: [
+            {
+              needs: 'EXPERT || MODULES',
+              at: 'Kconfig:13',
+              symbols: [
+                { symbol: 'CONFIG_EXPERT', value: 'y' },
+                { symbol: 'CONFIG_MODULES', value: 'y' },
+              ],
+            },
+            {
+              needs: 'BUS && (EXPERT || !MODULES)',
+              at: 'drivers/Kconfig:5',
+              symbols: [
+                { symbol: 'CONFIG_BUS', value: 'm' },
+                { symbol: 'CONFIG_EXPERT', value: 'y' },
+                { symbol: 'CONFIG_MODULES', value: 'y' },
+              ],
+            },
+          ],
+        },
+      ]);
+      const crc = describeKbuildSymbol(facts, 'CONFIG_CRC', treeReader(directory));
+      expect(crc.selectedBy).toEqual(['CONFIG_CARD (drivers/Kconfig:7), which is n']);
+      const expert = describeKbuildSymbol(facts, 'CONFIG_EXPERT', treeReader(directory));
+      expect(expert).toMatchObject({
+        value: 'y',
+        help: 'An "unbalanced quote and\nif words do not matter here.',
+        dependents: expect.arrayContaining(['CONFIG_CARD', 'CONFIG_DEEP']) as unknown,
+      });
+      expect(describeKbuildSymbol(facts, 'CONFIG_NONE', treeReader(directory)).statements).toEqual([]);
+    },
+  );
+
+  /** A tree as 2.6.0 to 2.6.14 were: rules that today's make refuses, `.config` in the tree, and oldconfig alone. */
+  async function oldTree(): Promise<string> {
+    const old = await mkdtemp(join(tmpdir(), 'kiln-kbuild-'));
+    onTestFinished(() => rm(old, { recursive: true }));
+    const files = {
+      ...FILES,
+      Makefile: `config %config: scripts/kconfig/conf.c
+	@$(MAKE) -s -f scripts/kconfig/Makefile $@
+`,
+      'scripts/kconfig/Makefile': `oldconfig allnoconfig:
+	@kconfig-conf --$@ Kconfig
+defconfig:
+	@kconfig-conf --alldefconfig Kconfig
+`,
+      'scripts/kconfig/conf.c': '/* reads .config */\n',
+      'include/linux/kernel.h': '',
+      '.config': 'CONFIG_MINE=y\n',
+    };
+    for (const [name, text] of Object.entries(files)) {
+      await mkdir(join(old, name, '..'), { recursive: true });
+      await writeFile(join(old, name), text);
+    }
+    return old;
+  }
+
+  test.skipIf(!conf)(`one older than olddefconfig is settled by oldconfig's defaults${title}`, async () => {
+    const old = await oldTree();
+    const requested = parseFragment('CONFIG_EXPERT=y\nCONFIG_BUS=y\nCONFIG_CARD=m\n', 'f.config').options;
+    const { dotConfig, audit } = await configureKbuild({ directory: old, arch: 'i386', requested });
+    expect(audit.ok).toBe(true);
+    expect(dotConfig).toContain('CONFIG_NUMBER=4');
+    expect(dotConfig).toContain('CONFIG_MODULES=y');
+  });
+
+  test.skipIf(!conf)(`an old tree has nothing on that was not asked for, on request${title}`, async () => {
+    const requested = parseFragment('CONFIG_EXPERT=y\nCONFIG_BUS=y\n', 'f.config').options;
+    const input = { arch: 'i386', base: '', requested, unnamed: 'off' } as const;
+    const old = await configureKbuild({ ...input, directory: await oldTree() });
+    const today = await configureKbuild({ ...input, directory });
+    expect(parseDotConfig(old.dotConfig)).toEqual(parseDotConfig(today.dotConfig));
+  });
+
+  test.skipIf(!conf)(`an old tree and its own .config stay as they are${title}`, async () => {
+    const old = await oldTree();
+    const before = await readdir(old, { recursive: true });
+    await configureKbuild({ directory: old, arch: 'i386', requested: [] });
+    expect(await readFile(join(old, '.config'), 'utf8')).toBe('CONFIG_MINE=y\n');
+    expect(await readdir(old, { recursive: true })).toEqual(before);
+  });
+
+  test('a tree whose make never stops asking is given up', async () => {
+    const asking = await mkdtemp(join(tmpdir(), 'kiln-kbuild-'));
+    onTestFinished(() => rm(asking, { recursive: true }));
+    await writeFile(
+      join(asking, 'Makefile'),
+      'olddefconfig:\n\t@while :; do read answer || exec tail -f /dev/null; done\n',
+    );
+    await writeFile(join(asking, 'Kconfig'), '');
+    const failure = configureKbuild({
+      directory: asking,
+      arch: 'i386',
+      base: '',
+      requested: [],
+      timeoutMs: 300,
+    });
+    await expect(failure).rejects.toThrow(/make olddefconfig still asked for values after 0.3 s/);
   });
 
   test('a tree whose make fails is a failure with its last lines', async () => {

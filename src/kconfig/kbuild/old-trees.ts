@@ -1,0 +1,68 @@
+import { mkdir, readdir, realpath, symlink, writeFile } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listIfAny } from '../../platform/files.ts';
+import { output } from '../../platform/process.ts';
+import { treeReader } from '../tree-reader.ts';
+
+/**
+ * A Makefile whose rules have one kind of target each. Those up to 2.6.35 give plain and pattern targets to one
+ * rule (`config %config:`), which GNU make from 3.82 on refuses.
+ */
+export function separateTargets(makefile: string): string {
+  return makefile.replace(/^([^\s:=#%]+)[ \t]+(%[^\s:]*):(?![=:])(.*\n(?:\t.*\n)*)/gm, '$1:$3$2:$3');
+}
+
+/** A tree as its make is to be run on it. */
+export interface Workable {
+  readonly directory: string;
+  /** The `.config` that its make reads and writes. */
+  readonly config: string;
+  /** Make's word for it. */
+  readonly variables: readonly string[];
+  /** True where allnoconfig takes wanted values from a file (2.6.15 and later). */
+  readonly takesWantedValues: boolean;
+}
+
+/**
+ * The tree itself where its make works as it is and takes a `.config` from elsewhere. Else, which is so up to
+ * 2.6.35, a tree of links to it in `workplace`, with a Makefile that today's make reads: nothing in the tree
+ * changes, and a `.config` that it may have stays what it is.
+ */
+export async function makeWorkable(
+  directory: string,
+  workplace: string,
+  signal?: AbortSignal,
+): Promise<Workable> {
+  const reader = treeReader(directory);
+  const makefile = reader.read('Makefile') ?? '';
+  const mended = separateTargets(makefile);
+  const sources = ['conf.c', 'confdata.c'].flatMap((name) => reader.read(`scripts/kconfig/${name}`) ?? []);
+  // A tree without an interpreter of its own calls another, which is one of today.
+  const knows = (word: string) => sources.length === 0 || sources.some((text) => text.includes(word));
+  const takesWantedValues = knows('KCONFIG_ALLCONFIG');
+  if (knows('KCONFIG_CONFIG') && mended === makefile) {
+    const config = join(workplace, '.config');
+    return { directory, config, variables: [`KCONFIG_CONFIG=${config}`], takesWantedValues };
+  }
+  const links = join(workplace, 'tree');
+  await linkTree(await realpath(directory), links, signal);
+  await writeFile(join(links, 'Makefile'), mended, 'latin1');
+  return { directory: links, config: join(links, '.config'), variables: [], takesWantedValues };
+}
+
+/** Folders that configuration writes into: their files are linked one by one, the others' as a whole. */
+const WRITTEN_TO = ['scripts', 'include'];
+const NOT_LINKED = ['.config', 'Makefile', '.git', ...WRITTEN_TO];
+
+async function linkTree(tree: string, links: string, signal?: AbortSignal): Promise<void> {
+  await mkdir(join(links, 'include/linux'), { recursive: true });
+  for (const name of await readdir(tree)) {
+    if (!NOT_LINKED.includes(name)) await symlink(join(tree, name), join(links, name));
+  }
+  for (const name of await listIfAny(join(tree, 'include'))) {
+    if (!['config', 'linux'].includes(name))
+      await symlink(join(tree, 'include', name), join(links, 'include', name));
+  }
+  const options = signal === undefined ? {} : { signal };
+  await output('cp', ['-as', '--', join(tree, 'scripts'), join(links, 'scripts')], options);
+}
