@@ -1,19 +1,6 @@
 import { randomBytes } from 'node:crypto';
 import { constants } from 'node:fs';
-import {
-  access,
-  chmod,
-  lstat,
-  mkdir,
-  open,
-  readdir,
-  readFile,
-  readlink,
-  rename,
-  rm,
-  symlink,
-  unlink,
-} from 'node:fs/promises';
+import { access, chmod, lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrno } from './errors.ts';
 
@@ -59,29 +46,6 @@ export async function writeFileAtomic(path: string, data: string | Uint8Array, m
     throw error;
   }
   await syncDirectory(dirname(path));
-}
-
-/**
- * Points `link` at `target` in one step: at every moment a reader finds the old target or the new one.
- * Durable when it returns, and verified by reading it back (on NFS a rename that was retried can fail
- * after it succeeded).
- * @throws when `link` is a real directory (EISDIR).
- */
-export async function replaceSymlink(target: string, link: string): Promise<void> {
-  const temporary = temporaryBeside(link);
-  await symlink(target, temporary);
-  try {
-    await rename(temporary, link);
-  } catch (error) {
-    if ((await readlinkIfAny(link)) !== target) {
-      await unlink(temporary).catch(() => undefined);
-      throw error;
-    }
-  }
-  await syncDirectory(dirname(link));
-  const now = await readlinkIfAny(link);
-  if (now !== target)
-    throw new Error(`${link} points to ${now ?? 'nothing'} after it was pointed to ${target}`);
 }
 
 /** The target of a symlink, or undefined where there is no symlink of that name. */

@@ -3,7 +3,7 @@ import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { setTimeout } from 'node:timers/promises';
 import { nowIso } from './clock.ts';
-import { KilnError } from './errors.ts';
+import { hasErrno, KilnError } from './errors.ts';
 
 /** Who holds a lock, as written beside it. */
 export interface LockHolder {
@@ -35,7 +35,7 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
     throw error;
   }
   const holder: LockHolder = { pid: process.pid, what, since: nowIso() };
-  writeFileSync(`${path}.holder`, JSON.stringify(holder));
+  noteHolder(path, holder);
   return {
     release() {
       rmSync(`${path}.holder`, { force: true });
@@ -72,6 +72,15 @@ export function lock(path: string, what: string): Lock {
   throw new KilnError('locked', `${path} is held by ${who}`, {
     hint: 'wait until it has finished, or stop it; the lock goes with its process',
   });
+}
+
+/** For those who are refused; a full disk must not refuse the lock itself. */
+function noteHolder(path: string, holder: LockHolder): void {
+  try {
+    writeFileSync(`${path}.holder`, JSON.stringify(holder));
+  } catch (error) {
+    if (!hasErrno(error, 'ENOSPC', 'EDQUOT')) throw error;
+  }
 }
 
 function readHolder(path: string): LockHolder | undefined {

@@ -1,48 +1,27 @@
-import { readdir } from 'node:fs/promises';
-import { join, posix } from 'node:path';
+import { readdir, readFile } from 'node:fs/promises';
+import { dirname, join, posix } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
-import { readlinkIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { readlinkIfAny } from '../platform/files.ts';
+import { type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
+import {
+  type ChannelRecord,
+  type Entry,
+  foldJournal,
+  formatEntries,
+  type Generation,
+  parseJournal,
+  settle,
+} from './journal.ts';
 
-/** One bundle that a channel pointed to, numbered from 1 in the order of publishing. */
-export interface Generation {
-  readonly generation: number;
-  readonly bundle: string;
-  readonly recipe: string;
-  readonly variant: string;
-  readonly at: string;
-  readonly by: string;
-  readonly reason: string;
-}
+const JOURNAL = 'journal';
 
-/** One move of the symlink. A rollback is a flip to an older generation; it makes no new one. */
-export interface Flip {
-  readonly at: string;
-  readonly by: string;
-  readonly reason: string;
-  readonly from: number | null;
-  readonly to: number;
-}
+/** Names in the TFTP root that are no channels: bundles, the nodes of canary lists, PXELINUX's directory. */
+const RESERVED = ['bundles', 'nodes', 'pxelinux.cfg'];
 
-/**
- * A channel's record on disk. The symlink alone says what nodes boot; this says which generation that is,
- * and how it came about. `pending` is the intent noted before the symlink moves: found at a start, the
- * symlink tells whether the move happened.
- */
-export interface ChannelRecord {
-  readonly format: 'kiln-channel/1';
-  readonly name: string;
-  readonly current: number | null;
-  readonly generations: readonly Generation[];
-  readonly flips: readonly Flip[];
-  readonly pending?: { readonly flip: Flip; readonly target: string };
-}
-
-const RECORD = 'channel.json';
-
-/** Where a channel's record is. Channels are nested names, so the record is a file in a directory. */
-export function recordPath(home: Home, channel: string): string {
-  return join(home.channels, channel, RECORD);
+/** Where a channel's history is. Channels are nested names, so it is a file in a directory. */
+export function journalPath(home: Home, channel: string): string {
+  return join(home.channels, channel, JOURNAL);
 }
 
 /** The channel's symlink. */
@@ -50,72 +29,146 @@ export function linkPath(home: Home, channel: string): string {
   return join(home.tftp, channel);
 }
 
-/** What the channel's symlink says when it points to a bundle: relative, and inside the TFTP root. */
-export function linkTarget(channel: string, bundle: string): string {
-  return posix.relative(posix.dirname(posix.join('/', channel)), `/bundles/${bundle}`);
+/**
+ * What the channel's symlink says when it points to a bundle: relative, and inside the TFTP root.
+ * @param file the one file of the bundle that it leads to, in the classic single-file form
+ */
+export function linkTarget(channel: string, bundle: string, file?: string): string {
+  const target = file === undefined ? `/bundles/${bundle}` : `/bundles/${bundle}/${file}`;
+  return posix.relative(posix.dirname(posix.join('/', channel)), target);
+}
+
+/** The target of a generation's symlink. */
+export function targetOf(channel: string, generation: Generation): string {
+  return linkTarget(channel, generation.bundle, generation.file);
 }
 
 /** @throws KilnError `usage` for a name that is no path below the TFTP root or that would hide bundles/. */
 export function checkChannelName(channel: string): void {
   const part = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
   const parts = channel.split('/');
-  if (parts[0] === 'bundles' || channel.length > 200 || !parts.every((name) => part.test(name))) {
+  if (RESERVED.includes(parts[0] ?? '') || channel.length > 200 || !parts.every((name) => part.test(name))) {
     throw new KilnError('usage', `${JSON.stringify(channel)} is not a channel's name`, {
-      hint: 'a path below the TFTP root of letters, digits, ".", "_" and "-", not under bundles/, e.g. lts/stable',
+      hint: `a path below the TFTP root of letters, digits, ".", "_" and "-", not under ${RESERVED.join('/, ')}/, e.g. lts/stable`,
     });
   }
 }
 
 /** A channel that has never been published to. */
 export function emptyRecord(name: string): ChannelRecord {
-  return { format: 'kiln-channel/1', name, current: null, generations: [], flips: [] };
+  return { name, current: null, generations: [], flips: [] };
 }
 
-/** Reads a channel's record with a move that a crash cut short settled by what the symlink says; undefined for none. */
-export async function readChannel(home: Home, channel: string): Promise<ChannelRecord | undefined> {
-  const file = recordPath(home, channel);
-  const text = await readTextIfAny(file);
-  if (text === undefined) return undefined;
-  let record: ChannelRecord;
-  try {
-    record = JSON.parse(text) as ChannelRecord;
-  } catch (error) {
-    throw new KilnError('integrity', `${file} is damaged: ${(error as Error).message}`, {
-      hint: `what nodes boot is not affected (${linkPath(home, channel)} says it); restore the record from a backup`,
+/** A channel's history as it is on the disk. */
+export interface StoredChannel {
+  /** A move that a crash cut short is settled by what the symlink says. */
+  readonly record: ChannelRecord;
+  /** What the journal itself says of that move. */
+  readonly journal: ChannelRecord;
+  /** Bytes of the journal that are whole, and all that there are: more when a crash tore its last line. */
+  readonly whole: number;
+  readonly size: number;
+}
+
+/** Reads a channel's history; undefined when there never was such a channel. */
+export async function readStored(home: Home, channel: string): Promise<StoredChannel | undefined> {
+  const file = journalPath(home, channel);
+  const bytes = await readIfAny(file);
+  if (bytes === undefined) return undefined;
+  const read = parseJournal(bytes);
+  if ('damagedLine' in read) {
+    throw new KilnError('integrity', 'the history of the channel is damaged', {
+      place: { file, line: read.damagedLine },
+      hint: `what nodes boot is not affected (${linkPath(home, channel)} says it); restore the file from a backup`,
     });
   }
-  return settle(record, await readlinkIfAny(linkPath(home, channel)));
+  // A crash while the channel's very first line was written: there is no such channel yet.
+  if (read.entries.length === 0) return undefined;
+  const journal = foldJournal(channel, read.entries);
+  const record = settle(journal, await readlinkIfAny(linkPath(home, channel)));
+  return { record, journal, whole: read.whole, size: bytes.length };
 }
 
-/** Pure: applies or drops a pending move according to where the symlink points. */
-export function settle(record: ChannelRecord, target: string | undefined): ChannelRecord {
-  if (record.pending === undefined) return record;
-  const { pending, ...settled } = record;
-  if (target === pending.target) {
-    return { ...settled, current: pending.flip.to, flips: [...record.flips, pending.flip] };
+/** Reads a channel's history with a move that a crash cut short settled by what the symlink says; undefined for none. */
+export async function readChannel(home: Home, channel: string): Promise<ChannelRecord | undefined> {
+  return (await readStored(home, channel))?.record;
+}
+
+/** Appends to a channel's journal; durable when it returns. Makes the journal where there is none. */
+export async function appendEntries(
+  fs: FileSystem,
+  home: Home,
+  channel: string,
+  entries: readonly Entry[],
+): Promise<void> {
+  const file = journalPath(home, channel);
+  const size = (await fs.look(file))?.size;
+  if (size === undefined) await makeDirectories(fs, dirname(file));
+  try {
+    await fs.append(file, Buffer.from(formatEntries(entries)));
+    await fs.sync(file);
+    if (size === undefined) await fs.sync(dirname(file));
+  } catch (error) {
+    // Half a line of a disk that is full must not stand before the next one.
+    if ((await fs.look(file)) !== undefined) await fs.truncate(file, size ?? 0);
+    throw error;
   }
-  return {
-    ...settled,
-    // The generation that was about to be published never was.
-    generations: record.generations.filter(
-      ({ generation }) =>
-        generation !== pending.flip.to || record.flips.some((flip) => flip.to === generation),
-    ),
-  };
 }
 
-export async function writeChannel(home: Home, record: ChannelRecord): Promise<void> {
-  await writeFileAtomic(recordPath(home, record.name), `${JSON.stringify(record, null, 1)}\n`);
+/**
+ * Writes down what a crash left open: cuts a torn line off, and notes a pending move as done or dropped.
+ * The caller holds the publish lock.
+ * @returns the settled record; undefined when there is no such channel
+ */
+export async function settleChannel(
+  fs: FileSystem,
+  home: Home,
+  channel: string,
+): Promise<ChannelRecord | undefined> {
+  const file = journalPath(home, channel);
+  const stored = await readStored(home, channel);
+  if (stored === undefined) {
+    // Torn in its first line, or made and never written to.
+    if ((await fs.look(file)) === undefined) return undefined;
+    await fs.truncate(file, 0);
+    await fs.sync(file);
+    await fs.sync(dirname(file));
+    return undefined;
+  }
+  const { record, journal, whole, size } = stored;
+  if (size > whole) {
+    await fs.truncate(file, whole);
+    await fs.sync(file);
+  }
+  if (journal.pending !== undefined) {
+    // The rename may have happened and not be durable yet: before it is noted as done it has to be.
+    const directory = dirname(linkPath(home, channel));
+    if ((await fs.look(directory)) !== undefined) await fs.sync(directory);
+    const { to } = journal.pending.flip;
+    const happened = record.flips.length > journal.flips.length;
+    await appendEntries(fs, home, channel, [{ type: happened ? 'done' : 'dropped', to }]);
+  }
+  return record;
+}
+
+async function readIfAny(path: string): Promise<Buffer | undefined> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
 }
 
 /** Every channel's record, sorted by name. */
 export async function listChannels(home: Home): Promise<ChannelRecord[]> {
-  const names = await channelNames(home, '');
+  const names = await channelNames(home);
   const records = await Promise.all(names.map((name) => readChannel(home, name)));
   return records.filter((record) => record !== undefined);
 }
 
-async function channelNames(home: Home, prefix: string): Promise<string[]> {
+/** The names of all channels, sorted. */
+export async function channelNames(home: Home, prefix = ''): Promise<string[]> {
   const directory = join(home.channels, prefix);
   const names: string[] = [];
   const entries = await readdir(directory, { withFileTypes: true }).catch((error: unknown) => {
@@ -124,12 +177,24 @@ async function channelNames(home: Home, prefix: string): Promise<string[]> {
   });
   for (const entry of entries.sort((a, b) => (a.name < b.name ? -1 : 1))) {
     if (entry.isDirectory()) names.push(...(await channelNames(home, posix.join(prefix, entry.name))));
-    else if (entry.name === RECORD && prefix !== '') names.push(prefix);
+    else if (entry.name === JOURNAL && prefix !== '') names.push(prefix);
   }
   return names;
 }
 
 /** The generation that the channel points to now. */
 export function currentGeneration(record: ChannelRecord): Generation | undefined {
-  return record.generations.find(({ generation }) => generation === record.current);
+  return findGeneration(record, record.current);
+}
+
+/** A generation by its number. */
+export function findGeneration(record: ChannelRecord, number: number | null): Generation | undefined {
+  return record.generations.find(({ generation }) => generation === number);
+}
+
+/** @throws KilnError for a channel that was never published to. */
+export function unknownChannel(channel: string): KilnError {
+  return new KilnError('usage', `there is no channel ${channel}`, {
+    hint: 'kiln channels lists those that there are',
+  });
 }

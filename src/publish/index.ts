@@ -1,14 +1,15 @@
+export type { ChangeOptions } from './change.ts';
 export {
-  type ChannelRecord,
+  channelNames,
   checkChannelName,
   currentGeneration,
-  type Flip,
-  type Generation,
   linkPath,
   linkTarget,
   listChannels,
   readChannel,
-  settle,
+  unknownChannel,
 } from './channels.ts';
-export { type Published, type PublishOptions, publishBundle, rollback, unknownChannel } from './publish.ts';
+export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
+export { pinChannel, unpinChannel } from './pin.ts';
+export { type Published, type PublishOptions, promote, publishBundle, rollback } from './publish.ts';
 export { placeBundle, servedDirectory, servedFiles } from './tftp.ts';

@@ -1,30 +1,31 @@
-import { mkdir } from 'node:fs/promises';
-import { userInfo } from 'node:os';
-import { dirname } from 'node:path';
 import { assertBundle, bundleDirectory, readBundle, type StoredBundle } from '../bundle/index.ts';
-import { nowIso } from '../platform/clock.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists, replaceSymlink, syncDirectory } from '../platform/files.ts';
+import { exists } from '../platform/files.ts';
+import type { FileSystem } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { lockSoon } from '../platform/lock.ts';
+import { type ChangeOptions, change, stamp } from './change.ts';
 import {
-  type ChannelRecord,
   checkChannelName,
   currentGeneration,
   emptyRecord,
-  type Flip,
-  type Generation,
-  linkPath,
+  findGeneration,
   linkTarget,
   readChannel,
-  writeChannel,
+  targetOf,
+  unknownChannel,
 } from './channels.ts';
-import { assertPlaceForLink, placeBundle } from './tftp.ts';
+import { flip, mendLink } from './flip.ts';
+import type { ChannelRecord, Generation } from './journal.ts';
+import { assertNotPinned } from './pin.ts';
+import { keepReserve } from './reserve.ts';
+import { placeBundle } from './tftp.ts';
 
-export interface PublishOptions {
-  /** Who does it; the login name by default. */
-  readonly by?: string;
-  readonly reason?: string;
+export interface PublishOptions extends ChangeOptions {
+  /**
+   * The classic form: the channel is one file of the bundle (the NBI image, else the kernel) instead of the
+   * directory of its boot files. By default a channel keeps the form that it has.
+   */
+  readonly singleFile?: boolean;
 }
 
 export interface Published {
@@ -38,7 +39,8 @@ export interface Published {
 /**
  * Makes a bundle the next generation of a channel and points nodes to it: verifies every byte, puts the boot
  * files below the TFTP root, flips the symlink. Nodes see the old generation or the new one, never a mixture.
- * @throws KilnError `integrity` for a damaged bundle, `locked` while another process publishes
+ * @throws KilnError `integrity` for a damaged bundle, `locked` while another process publishes, `failed` for a
+ * pinned channel or a full disk
  */
 export async function publishBundle(
   home: Home,
@@ -47,79 +49,125 @@ export async function publishBundle(
   options: PublishOptions = {},
 ): Promise<Published> {
   checkChannelName(channel);
-  return withPublishLock(home, `publish ${bundle.manifest.id} to ${channel}`, async () => {
-    await assertBundle(bundle.directory, bundle.manifest);
-    const record = (await readChannel(home, channel)) ?? emptyRecord(channel);
-    const { id, recipe, variant } = bundle.manifest;
+  const { id, recipe, variant } = bundle.manifest;
+  const what = `publish ${id} to ${channel}`;
+  const action = async (fs: FileSystem, known: ChannelRecord | undefined): Promise<Published> => {
+    const record = known ?? emptyRecord(channel);
     const now = currentGeneration(record);
-    await placeBundle(home.tftp, bundle);
-    if (now?.bundle === id && now.recipe === recipe && now.variant === variant) {
-      await flip(home, record, {
-        ...stamp(options, 'points there already'),
-        from: now.generation,
-        to: now.generation,
-      });
-      return { channel, generation: now.generation, bundle: id, flipped: false };
+    const file = singleFile(bundle, options.singleFile ?? now?.file !== undefined);
+    const target = linkTarget(channel, id, file);
+    const same =
+      now?.recipe === recipe && now.variant === variant && targetOf(channel, now) === target
+        ? now
+        : undefined;
+    if (same === undefined) assertNotPinned(record, options);
+    await keepReserve(fs, home);
+    await makeReady(fs, home, bundle);
+    if (same !== undefined) {
+      await mendLink(fs, home, record, target);
+      return { channel, generation: same.generation, bundle: id, flipped: false };
     }
     const { at, by, reason } = stamp(options, 'built');
     const number = (record.generations.at(-1)?.generation ?? 0) + 1;
-    const generation: Generation = { generation: number, bundle: id, recipe, variant, at, by, reason };
-    const next = { ...record, generations: [...record.generations, generation] };
-    await flip(home, next, { at, by, reason, from: record.current, to: number });
+    const made = file === undefined ? {} : { file };
+    const generation: Generation = {
+      generation: number,
+      bundle: id,
+      recipe,
+      variant,
+      ...made,
+      at,
+      by,
+      reason,
+    };
+    await flip(fs, home, record, {
+      flip: { at, by, reason, from: record.current, to: number },
+      target,
+      generation,
+    });
     return { channel, generation: number, bundle: id, flipped: true };
-  });
+  };
+  return change(home, channel, what, options, action, false);
 }
 
 /**
- * Points a channel back to an older generation, after verifying the bundle that it leads to.
+ * Points a channel back to an older generation, after verifying the bundle that it leads to. Works on a full
+ * disk: space for it is set aside.
  * @param to the generation's number; the one before the present one by default
  */
 export async function rollback(
   home: Home,
   channel: string,
   to: number | undefined,
-  options: PublishOptions = {},
+  options: ChangeOptions = {},
 ): Promise<Published> {
   checkChannelName(channel);
-  return withPublishLock(home, `rollback ${channel}`, async () => {
-    const record = await readChannel(home, channel);
+  const action = async (fs: FileSystem, record: ChannelRecord | undefined): Promise<Published> => {
     if (record === undefined) throw unknownChannel(channel);
-    const target = chooseGeneration(record, to);
-    const bundle = await bundleOf(home, target);
-    await assertBundle(bundle.directory, bundle.manifest);
-    await placeBundle(home.tftp, bundle);
-    const flipped = target.generation !== record.current;
-    await flip(home, record, {
-      ...stamp(options, `rolled back to ${target.generation}`),
-      from: record.current,
-      to: target.generation,
-    });
-    return { channel, generation: target.generation, bundle: target.bundle, flipped };
-  });
+    const generation = chooseGeneration(record, to);
+    const flipped = generation.generation !== record.current;
+    if (flipped) assertNotPinned(record, options);
+    await makeReady(fs, home, await bundleOf(home, generation));
+    const target = targetOf(channel, generation);
+    if (flipped) {
+      const { at, by, reason } = stamp(options, `rolled back to ${generation.generation}`);
+      const move = { at, by, reason, from: record.current, to: generation.generation };
+      await flip(fs, home, record, { flip: move, target });
+    } else {
+      await mendLink(fs, home, record, target);
+    }
+    return { channel, generation: generation.generation, bundle: generation.bundle, flipped };
+  };
+  return change(home, channel, `rollback ${channel}`, options, action);
 }
 
-/** @throws KilnError for a channel that was never published to. */
-export function unknownChannel(channel: string): KilnError {
-  return new KilnError('usage', `there is no channel ${channel}`, {
-    hint: 'kiln channels lists those that there are',
-  });
+/**
+ * Publishes what one channel points to in another: a new generation there, no rebuild.
+ * @throws KilnError `usage` when there is no such channel
+ */
+export async function promote(
+  home: Home,
+  from: string,
+  to: string,
+  options: PublishOptions = {},
+): Promise<Published> {
+  checkChannelName(from);
+  const record = await readChannel(home, from);
+  const generation = record === undefined ? undefined : currentGeneration(record);
+  if (generation === undefined) throw unknownChannel(from);
+  const bundle = await bundleOf(home, generation);
+  const reason = `promoted from ${from}, generation ${generation.generation}`;
+  return publishBundle(home, bundle, to, { ...options, reason: options.reason ?? reason });
+}
+
+/** All that a flip to a bundle relies on, verified and in its place before the flip. */
+async function makeReady(fs: FileSystem, home: Home, bundle: StoredBundle): Promise<void> {
+  await assertBundle(bundle.directory, bundle.manifest);
+  await placeBundle(home.tftp, bundle, fs);
+}
+
+/** The file that is a channel in the classic form: an NBI image where the bundle has one, else the kernel. */
+function singleFile(bundle: StoredBundle, wanted: boolean): string | undefined {
+  if (!wanted) return undefined;
+  return ['vmlinuz.nbi', 'vmlinuz'].find((name) => bundle.manifest.files[name] !== undefined);
 }
 
 function chooseGeneration(record: ChannelRecord, to: number | undefined): Generation {
-  const numbers = record.generations.map(({ generation }) => generation);
-  const wanted = to ?? Math.max(...numbers.filter((number) => number < (record.current ?? 0)));
-  const found = record.generations.find(({ generation }) => generation === wanted);
+  const before = record.generations.findLast(({ generation }) => generation < (record.current ?? 0));
+  const found = to === undefined ? before : findGeneration(record, to);
   if (found !== undefined) return found;
+  const [first, last] = [record.generations[0]?.generation, record.generations.at(-1)?.generation];
   throw new KilnError(
     'usage',
     to === undefined
       ? `channel ${record.name} is at its first generation`
       : `channel ${record.name} has no generation ${to}`,
-    { hint: `it has ${numbers.join(', ')}; kiln channels ${record.name} shows them` },
+    { hint: `it has ${first} to ${last}; kiln channels ${record.name} shows them` },
   );
 }
 
-async function bundleOf(home: Home, generation: Generation): Promise<StoredBundle> {
+/** The stored bundle of a generation. @throws KilnError `integrity` when it is gone */
+export async function bundleOf(home: Home, generation: Generation): Promise<StoredBundle> {
   const directory = bundleDirectory(home, generation.recipe, generation.variant, generation.bundle);
   if (!(await exists(directory))) {
     throw new KilnError(
@@ -132,44 +180,4 @@ async function bundleOf(home: Home, generation: Generation): Promise<StoredBundl
     );
   }
   return readBundle(directory);
-}
-
-/**
- * The flip, in the order that survives a power cut at any point: the intent is noted, the link is replaced
- * by one rename (durably, and read back), the move is noted as done. A flip to where the link points
- * already mends a link that was removed by hand and writes nothing else.
- */
-async function flip(home: Home, record: ChannelRecord, move: Flip): Promise<void> {
-  const link = linkPath(home, record.name);
-  const generation = record.generations.find((one) => one.generation === move.to);
-  if (generation === undefined) throw new Error(`${record.name} has no generation ${move.to}`);
-  const target = linkTarget(record.name, generation.bundle);
-  await assertPlaceForLink(link);
-  await makeDirectories(dirname(link));
-  if (move.from === move.to) {
-    await replaceSymlink(target, link);
-    return;
-  }
-  await writeChannel(home, { ...record, pending: { flip: move, target } });
-  await replaceSymlink(target, link);
-  await writeChannel(home, { ...record, current: move.to, flips: [...record.flips, move] });
-}
-
-async function makeDirectories(path: string): Promise<void> {
-  const first = await mkdir(path, { recursive: true });
-  if (first === undefined) return;
-  for (let made = path; made.length >= first.length; made = dirname(made)) await syncDirectory(dirname(made));
-}
-
-function stamp(options: PublishOptions, reason: string): { at: string; by: string; reason: string } {
-  return { at: nowIso(), by: options.by ?? userInfo().username, reason: options.reason ?? reason };
-}
-
-async function withPublishLock<T>(home: Home, what: string, action: () => Promise<T>): Promise<T> {
-  const held = await lockSoon(`${home.locks}/publish.lock`, what);
-  try {
-    return await action();
-  } finally {
-    held.release();
-  }
 }

@@ -1,8 +1,8 @@
-import { copyFile, link, lstat, mkdir, rename } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { BOOT_FILES, checkBundle, type StoredBundle } from '../bundle/index.ts';
-import { hasErrno, KilnError } from '../platform/errors.ts';
-import { exists, removeTree, syncDirectory, syncFile, temporaryBeside } from '../platform/files.ts';
+import { hasErrno } from '../platform/errors.ts';
+import { temporaryBeside } from '../platform/files.ts';
+import { discard, disk, type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 
 /** Where a bundle's boot files are below a TFTP root. */
 export function servedDirectory(tftpRoot: string, id: string): string {
@@ -20,93 +20,77 @@ export function servedFiles(bundle: StoredBundle): string[] {
  * as they are when they are right; a damaged one is replaced by rename, never written to, so that a
  * download under way keeps its bytes.
  */
-export async function placeBundle(tftpRoot: string, bundle: StoredBundle): Promise<void> {
+export async function placeBundle(
+  tftpRoot: string,
+  bundle: StoredBundle,
+  fs: FileSystem = disk,
+): Promise<void> {
   const directory = servedDirectory(tftpRoot, bundle.manifest.id);
-  const names = servedFiles(bundle);
-  if (await exists(directory)) {
-    await replaceDamaged(directory, bundle, names);
+  if ((await fs.look(directory)) !== undefined) {
+    await replaceDamaged(fs, directory, bundle);
     return;
   }
   const parent = dirname(directory);
-  await mkdir(parent, { recursive: true });
+  await makeDirectories(fs, parent);
   const temporary = temporaryBeside(directory);
-  await mkdir(temporary);
   try {
-    for (const name of names) await linkOrCopy(join(bundle.directory, name), join(temporary, name));
-    await syncDirectory(temporary);
-    await rename(temporary, directory);
+    await fs.makeDirectory(temporary);
+    for (const name of servedFiles(bundle)) {
+      await linkOrCopy(fs, join(bundle.directory, name), join(temporary, name));
+    }
+    await fs.sync(temporary);
+    await fs.rename(temporary, directory);
   } catch (error) {
-    await removeTree(temporary);
+    await discard(fs, temporary);
     throw error;
   }
-  await syncDirectory(parent);
+  await fs.sync(parent);
 }
 
-async function replaceDamaged(
-  directory: string,
-  bundle: StoredBundle,
-  names: readonly string[],
-): Promise<void> {
-  const faults = await servedFaults(directory, bundle, names);
-  if (faults.length === 0) return;
-  for (const name of faults) {
+async function replaceDamaged(fs: FileSystem, directory: string, bundle: StoredBundle): Promise<void> {
+  for (const name of await servedFaults(fs, directory, bundle)) {
     const temporary = temporaryBeside(join(directory, name));
-    await linkOrCopy(join(bundle.directory, name), temporary);
-    await rename(temporary, join(directory, name));
+    try {
+      await linkOrCopy(fs, join(bundle.directory, name), temporary);
+      await fs.rename(temporary, join(directory, name));
+    } catch (error) {
+      await discard(fs, temporary);
+      throw error;
+    }
   }
-  await syncDirectory(directory);
+  // Also where all is right: who put it there may have been stopped before this.
+  await fs.sync(directory);
+  await fs.sync(dirname(directory));
 }
 
 /** Names of served files that are missing or not what the manifest says. */
-async function servedFaults(
+export async function servedFaults(
+  fs: FileSystem,
   directory: string,
   bundle: StoredBundle,
-  names: readonly string[],
 ): Promise<string[]> {
   const faults: string[] = [];
-  for (const name of names) {
+  for (const name of servedFiles(bundle)) {
     // The same inode as in the store, which was verified a moment ago, needs no second reading.
-    if (await sameFile(join(directory, name), join(bundle.directory, name))) continue;
-    const found = await checkFile(directory, bundle, name);
-    if (!found) faults.push(name);
+    if (await sameFile(fs, join(directory, name), join(bundle.directory, name))) continue;
+    const found = await checkBundle(directory, bundle.manifest, [name], { records: false });
+    if (found.length > 0) faults.push(name);
   }
   return faults;
 }
 
-async function checkFile(directory: string, bundle: StoredBundle, name: string): Promise<boolean> {
-  const faults = await checkBundle(directory, bundle.manifest, [name], { records: false });
-  return faults.length === 0;
+async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
+  const [one, other] = await Promise.all([fs.look(a), fs.look(b)]);
+  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
 }
 
-async function sameFile(a: string, b: string): Promise<boolean> {
+async function linkOrCopy(fs: FileSystem, from: string, to: string): Promise<void> {
   try {
-    const [one, other] = await Promise.all([lstat(a), lstat(b)]);
-    return one.ino === other.ino && one.dev === other.dev;
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return false;
-    throw error;
-  }
-}
-
-async function linkOrCopy(from: string, to: string): Promise<void> {
-  try {
-    await link(from, to);
+    await fs.link(from, to);
   } catch (error) {
     // EMLINK: too many links; EPERM: a file system without hard links.
     if (!hasErrno(error, 'EXDEV', 'EMLINK', 'EPERM')) throw error;
-    await copyFile(from, to);
-    await syncFile(to);
+    await fs.copy(from, to);
+    await fs.sync(to);
   }
-}
-
-/** @throws KilnError `failed` when a channel's place is taken by something that Kiln did not put there. */
-export async function assertPlaceForLink(link: string): Promise<void> {
-  const found = await lstat(link).catch((error: unknown) => {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
-  if (found === undefined || found.isSymbolicLink()) return;
-  throw new KilnError('failed', `${link} is a ${found.isDirectory() ? 'directory' : 'file'}, not a symlink`, {
-    hint: 'a channel is a symlink that Kiln flips; move what is there out of the way or choose another channel',
-  });
 }

@@ -10,15 +10,7 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  bundleDirectory,
-  commitBundle,
-  type Manifest,
-  recordFiles,
-  type StoredBundle,
-} from '../../src/bundle/index.ts';
-import { type Home, homeAt } from '../../src/platform/home.ts';
-import { recordPath } from '../../src/publish/channels.ts';
+import { bundleDirectory } from '../../src/bundle/index.ts';
 import {
   checkChannelName,
   linkPath,
@@ -27,34 +19,8 @@ import {
   publishBundle,
   readChannel,
   rollback,
-  settle,
 } from '../../src/publish/index.ts';
-import { freshDirectory } from '../support/kiln.ts';
-
-async function storeBundle(home: Home, id: string): Promise<StoredBundle> {
-  const staged = join(home.cache, `staged-${id}`);
-  mkdirSync(staged, { recursive: true });
-  for (const name of ['vmlinuz', 'initrd.gz', 'pxelinux.cfg', 'boot.ipxe', 'config']) {
-    writeFileSync(join(staged, name), `${name} of ${id}\n`);
-  }
-  const files = await recordFiles(staged);
-  const manifest = {
-    format: 'kiln-bundle/1',
-    id,
-    recipe: 'demo',
-    variant: 'a',
-    files,
-    gates: {},
-  } as unknown as Manifest;
-  return commitBundle(home, staged, manifest);
-}
-
-async function homeWith(...ids: string[]) {
-  const home = homeAt(freshDirectory('publish'));
-  const bundles: StoredBundle[] = [];
-  for (const id of ids) bundles.push(await storeBundle(home, id));
-  return { home, bundles: bundles as [StoredBundle, ...StoredBundle[]] };
-}
+import { homeWith, storeBundle } from './fixture.ts';
 
 describe('a channel', () => {
   it('is a relative symlink to the immutable boot files of its bundle, inside the TFTP root', async () => {
@@ -146,33 +112,6 @@ describe('a channel', () => {
   it('at any depth points to the bundle by a relative path', () => {
     expect(linkTarget('x', 'id')).toBe('bundles/id');
     expect(linkTarget('a/b/c', 'id')).toBe('../../bundles/id');
-  });
-});
-
-describe('a crash', () => {
-  it('after the intent was noted and before the symlink moved leaves the old generation', async () => {
-    const { home, bundles } = await homeWith('one', 'two');
-    await publishBundle(home, bundles[0], 'lts/x');
-    const file = recordPath(home, 'lts/x');
-    const before = JSON.parse(readFileSync(file, 'utf8'));
-    const pending = { flip: { at: 't', by: 'me', reason: 'r', from: 1, to: 2 }, target: '../bundles/two' };
-    const generation = {
-      generation: 2,
-      bundle: 'two',
-      recipe: 'demo',
-      variant: 'a',
-      at: 't',
-      by: 'me',
-      reason: 'r',
-    };
-    const cut = { ...before, generations: [...before.generations, generation], pending };
-    writeFileSync(file, JSON.stringify(cut));
-    expect(await readChannel(home, 'lts/x')).toEqual(before);
-    expect(settle(cut, '../bundles/two')).toMatchObject({
-      current: 2,
-      flips: [before.flips[0], pending.flip],
-    });
-    expect(settle(cut, '../bundles/two')).not.toHaveProperty('pending');
   });
 });
 

@@ -1,0 +1,91 @@
+import { dirname } from 'node:path';
+import { nowIso } from '../platform/clock.ts';
+import { KilnError } from '../platform/errors.ts';
+import { disk, type FileSystem, sweepTemporaries } from '../platform/filesystem.ts';
+import type { Home } from '../platform/home.ts';
+import { lockSoon } from '../platform/lock.ts';
+import { userName } from '../platform/user.ts';
+import { linkPath, settleChannel } from './channels.ts';
+import type { ChannelRecord } from './journal.ts';
+import { isFull, spendReserve } from './reserve.ts';
+
+export interface ChangeOptions {
+  /** Who does it; the login name by default. */
+  readonly by?: string;
+  readonly reason?: string;
+  /** Flip a pinned channel all the same. */
+  readonly force?: boolean;
+  /** The disk, unless a test stands in. */
+  readonly fileSystem?: FileSystem;
+}
+
+/** When, who and why, as it goes into the history. */
+export interface Stamp {
+  readonly at: string;
+  readonly by: string;
+  readonly reason: string;
+}
+
+export function stamp(options: ChangeOptions, reason: string): Stamp {
+  return { at: nowIso(), by: options.by ?? userName(), reason: options.reason ?? reason };
+}
+
+/**
+ * Runs a change to channels: alone (one publish lock for a home), after whatever a crash left open in the
+ * channel is settled, and with errors of the disk told as what they mean.
+ * @param frees what is already on the disk must be enough: on a full one the space set aside is given back
+ * @throws KilnError `locked` while another process publishes, `failed` when the disk fails
+ */
+export async function change<T>(
+  home: Home,
+  channel: string,
+  what: string,
+  options: ChangeOptions,
+  action: (fs: FileSystem, record: ChannelRecord | undefined) => Promise<T>,
+  frees = true,
+): Promise<T> {
+  const fs = options.fileSystem ?? disk;
+  const attempt = async () => {
+    await sweepTemporaries(fs, dirname(linkPath(home, channel)));
+    await sweepTemporaries(fs, `${home.tftp}/bundles`);
+    return action(fs, await settleChannel(fs, home, channel));
+  };
+  return withPublishLock(home, what, async () => {
+    try {
+      try {
+        return await attempt();
+      } catch (error) {
+        if (!frees || !isFull(error) || !(await spendReserve(fs, home))) throw error;
+        return await attempt();
+      }
+    } catch (error) {
+      throw explain(home, what, error);
+    }
+  });
+}
+
+/** One publish at a time in a home. */
+export async function withPublishLock<T>(home: Home, what: string, action: () => Promise<T>): Promise<T> {
+  const held = await lockSoon(`${home.locks}/publish.lock`, `kiln ${what}`);
+  try {
+    return await action();
+  } finally {
+    held.release();
+  }
+}
+
+/** An error of the disk as a sentence; everything else as it is. */
+function explain(home: Home, what: string, error: unknown): unknown {
+  if (error instanceof KilnError || !isErrno(error)) return error;
+  return new KilnError('failed', `${what}: ${isFull(error) ? 'the disk is full' : error.message}`, {
+    ...(typeof error.path === 'string' ? { place: { file: error.path } } : {}),
+    hint: isFull(error)
+      ? `nodes boot what they booted before; kiln gc --dry-run --home ${home.root} says what can be freed, kiln rollback works all the same`
+      : 'nodes boot the old generation or the new one, as kiln channels says; the same command goes on from there',
+    cause: error,
+  });
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
+}

@@ -1,0 +1,127 @@
+import { realpath } from 'node:fs/promises';
+import { isAbsolute, join, relative } from 'node:path';
+import { listBundles, type StoredBundle } from '../bundle/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { exists, readlinkIfAny } from '../platform/files.ts';
+import { disk, isTemporary } from '../platform/filesystem.ts';
+import type { Home } from '../platform/home.ts';
+import { channelNames, currentGeneration, linkPath, readChannel, targetOf } from './channels.ts';
+import type { ChannelRecord } from './journal.ts';
+import { bundleOf } from './publish.ts';
+import { type TftpEntry, walkTftp } from './recover.ts';
+import { servedDirectory, servedFaults } from './tftp.ts';
+
+/** Something that is wrong with what nodes are served. */
+export interface ServingFault {
+  readonly channel?: string;
+  /** Path below the home. */
+  readonly path: string;
+  readonly sentence: string;
+}
+
+/** What the TFTP root and the channels are like. */
+export interface ServingReport {
+  readonly channels: readonly string[];
+  readonly faults: readonly ServingFault[];
+  /** Below the TFTP root, and not put there by Kiln; a loader's files, say. */
+  readonly foreign: readonly string[];
+}
+
+/**
+ * Holds every channel against its history and the store, and the TFTP root against the channels: targets,
+ * served files, links that dangle or leave the root, and what Kiln did not put there. Changes nothing.
+ */
+export async function inspectServing(home: Home): Promise<ServingReport> {
+  const faults: ServingFault[] = [];
+  const own = new Set<string>();
+  const channels = await channelNames(home);
+  for (const channel of channels) {
+    own.add(channel);
+    faults.push(...(await inspectChannel(home, channel)));
+  }
+  const entries = await walkTftp(home);
+  const stored = new Map((await listBundles(home)).map((bundle) => [bundle.manifest.id, bundle]));
+  const foreign: string[] = [];
+  for (const entry of entries) {
+    if (entry.kind === 'symlink') faults.push(...(await inspectLink(home, entry)));
+    const verdict = isOwn(entry, own, stored);
+    if (!verdict) foreign.push(entry.below);
+    else if (entry.below.startsWith('bundles/')) faults.push(...(await inspectServed(home, entry, stored)));
+  }
+  return { channels, faults: unique(faults), foreign };
+}
+
+/** One channel: its history can be read, its link says what that says, and what it leads to is whole. */
+async function inspectChannel(home: Home, channel: string): Promise<ServingFault[]> {
+  const path = relative(home.root, linkPath(home, channel));
+  let record: ChannelRecord | undefined;
+  try {
+    record = await readChannel(home, channel);
+    const now = record === undefined ? undefined : currentGeneration(record);
+    if (now === undefined) return [];
+    const target = await readlinkIfAny(linkPath(home, channel));
+    const wanted = targetOf(channel, now);
+    if (target !== wanted) {
+      const is = target === undefined ? 'is missing' : `points to ${target}`;
+      const sentence = `${channel} ${is}; generation ${now.generation} is ${wanted}`;
+      return [{ channel, path, sentence }];
+    }
+    const bundle = await bundleOf(home, now);
+    const damaged = await servedFaults(disk, servedDirectory(home.tftp, bundle.manifest.id), bundle);
+    return damaged.map((name) => servedFault(home, bundle, name, channel));
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    return [{ channel, path, sentence: `${channel}: ${error.message}` }];
+  }
+}
+
+function servedFault(home: Home, bundle: StoredBundle, name: string, channel?: string): ServingFault {
+  const path = relative(home.root, join(servedDirectory(home.tftp, bundle.manifest.id), name));
+  const sentence = `${path} is missing or not what the manifest says`;
+  return { ...(channel === undefined ? {} : { channel }), path, sentence };
+}
+
+async function inspectLink(home: Home, { below, path }: TftpEntry): Promise<ServingFault[]> {
+  const target = (await readlinkIfAny(path)) ?? '';
+  const fault = (sentence: string) => [{ path: relative(home.root, path), sentence }];
+  if (isAbsolute(target))
+    return fault(`${below} -> ${target} is absolute: a server that chroots can't follow it`);
+  if (!(await exists(path))) return fault(`${below} -> ${target} leads nowhere`);
+  const real = relative(await realpath(home.tftp), await realpath(path));
+  return real.startsWith('..') ? fault(`${below} -> ${target} leaves the TFTP root`) : [];
+}
+
+/** True for what Kiln puts below a TFTP root: bundles and channels. A directory matters by what is in it. */
+function isOwn(
+  { below, kind, name }: TftpEntry,
+  channels: ReadonlySet<string>,
+  stored: ReadonlyMap<string, StoredBundle>,
+): boolean {
+  if (isTemporary(name)) return false;
+  if (below.startsWith('bundles/')) return kind === 'directory' && stored.has(name);
+  return kind === 'directory' || (kind === 'symlink' && channels.has(below));
+}
+
+async function inspectServed(
+  home: Home,
+  { path, name }: TftpEntry,
+  stored: ReadonlyMap<string, StoredBundle>,
+): Promise<ServingFault[]> {
+  const bundle = stored.get(name);
+  if (bundle === undefined) return [];
+  const damaged = await servedFaults(disk, path, bundle);
+  const added = (await disk.list(path)).filter((file) => bundle.manifest.files[file] === undefined);
+  return [
+    ...damaged.map((file) => servedFault(home, bundle, file)),
+    ...added.map((file) => ({
+      path: relative(home.root, join(path, file)),
+      sentence: `${file} is served and not in the manifest of ${name}`,
+    })),
+  ];
+}
+
+/** What a channel says of its bundle's files is not said again of the bundle. */
+function unique(faults: readonly ServingFault[]): ServingFault[] {
+  const seen = new Set<string>();
+  return faults.filter(({ path }) => !seen.has(path) && seen.add(path) !== undefined);
+}

@@ -1,0 +1,113 @@
+import { cpSync } from 'node:fs';
+import { expect } from 'vitest';
+import { checkBundle, findBundle, listBundles } from '../../src/bundle/index.ts';
+import { readlinkIfAny } from '../../src/platform/files.ts';
+import { disk, type FileSystem } from '../../src/platform/filesystem.ts';
+import { type Home, homeAt } from '../../src/platform/home.ts';
+import { linkPath, publishBundle, readChannel, rollback } from '../../src/publish/index.ts';
+import { inspectServing } from '../../src/publish/inspect.ts';
+import { recover } from '../../src/publish/recover.ts';
+import { freshDirectory } from '../support/kiln.ts';
+import { homeWith } from './fixture.ts';
+
+/** A change to a channel that something is going to cut short. */
+export interface Scenario {
+  readonly name: string;
+  readonly channel: string;
+  /** Brings a home with the bundles one and two to where the change begins. */
+  prepare(home: Home): Promise<void>;
+  act(home: Home, fileSystem: FileSystem): Promise<unknown>;
+  /** What the channel's link says before and after. */
+  readonly old: string | undefined;
+  readonly new: string;
+}
+
+const publish = async (home: Home, id: string, channel: string, fileSystem: FileSystem = disk) =>
+  publishBundle(home, await findBundle(home, id), channel, { fileSystem });
+
+export const SCENARIOS: readonly Scenario[] = [
+  {
+    name: 'the first publish to a channel',
+    channel: 'lts/deep/x',
+    prepare: async () => undefined,
+    act: (home, fs) => publish(home, 'one', 'lts/deep/x', fs),
+    old: undefined,
+    new: '../../bundles/one',
+  },
+  {
+    name: 'a publish of a new bundle',
+    channel: 'lts/x',
+    prepare: async (home) => {
+      await publish(home, 'one', 'lts/x');
+    },
+    act: (home, fs) => publish(home, 'two', 'lts/x', fs),
+    old: '../bundles/one',
+    new: '../bundles/two',
+  },
+  {
+    name: 'a rollback',
+    channel: 'lts/x',
+    prepare: async (home) => {
+      await publish(home, 'one', 'lts/x');
+      await publish(home, 'two', 'lts/x');
+    },
+    act: (home, fileSystem) => rollback(home, 'lts/x', undefined, { fileSystem }),
+    old: '../bundles/two',
+    new: '../bundles/one',
+  },
+];
+
+/** A home where a scenario begins. */
+export async function prepared(scenario: Scenario): Promise<Home> {
+  const { home } = await homeWith('one', 'two');
+  await scenario.prepare(home);
+  return home;
+}
+
+/** A copy of a home, to be broken. */
+export function copyOf(home: Home): Home {
+  const copy = homeAt(freshDirectory('copy'));
+  cpSync(home.root, copy.root, { recursive: true, verbatimSymlinks: true });
+  return copy;
+}
+
+/**
+ * After the change was cut short: the link is the old one or the new one, the history agrees with it, and
+ * once the rest is cleared away every byte of everything verifies. Then the change goes through.
+ */
+export async function expectWhole(home: Home, scenario: Scenario): Promise<void> {
+  const link = await readlinkIfAny(linkPath(home, scenario.channel));
+  expect([scenario.old, scenario.new]).toContain(link);
+  const before = await readChannel(home, scenario.channel);
+  await recover(disk, home);
+  const record = await readChannel(home, scenario.channel);
+  expect(record?.generations).toEqual(before?.generations);
+  expect(record?.current ?? null).toBe(before?.current ?? null);
+  expect(record?.pending).toBeUndefined();
+  const now = record?.generations.find(({ generation }) => generation === record.current);
+  expect(now === undefined ? undefined : link?.endsWith(`bundles/${now.bundle}`)).toBe(
+    link === undefined ? undefined : true,
+  );
+  await expectClean(home);
+  if (link === scenario.old) {
+    await scenario.act(home, disk);
+    expect(await readlinkIfAny(linkPath(home, scenario.channel))).toBe(scenario.new);
+    await expectClean(home);
+  }
+}
+
+/** Every byte of every bundle, every channel and link, and nothing left over. */
+export async function expectClean(home: Home): Promise<void> {
+  for (const { directory, manifest } of await listBundles(home)) {
+    expect(await checkBundle(directory, manifest)).toEqual([]);
+  }
+  const { faults, foreign } = await inspectServing(home);
+  expect({ faults, foreign }).toEqual({ faults: [], foreign: [] });
+}
+
+/** The scenario of a name, for child processes. */
+export function scenarioNamed(name: string): Scenario {
+  const found = SCENARIOS.find((scenario) => scenario.name === name);
+  if (found === undefined) throw new Error(`there is no scenario ${name}`);
+  return found;
+}
