@@ -66,6 +66,8 @@ export interface Manifest {
   readonly modules?: { readonly count: number; readonly tainting: readonly string[] };
   readonly initrd: {
     readonly kit: string;
+    /** Bundles of before have ext2 and do not say so. */
+    readonly format?: string;
     readonly sizeKiB: number;
     readonly inodes: number;
   };

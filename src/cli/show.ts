@@ -149,7 +149,10 @@ function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
     ['compiler', manifest.toolchain.compiler],
     ['compat rules', compat === 'off' ? 'off' : `${compat.length} touched the tree`],
     ...moduleRows(manifest),
-    ['initrd', `${manifest.initrd.kit}, ${manifest.initrd.sizeKiB} KiB, ${manifest.initrd.inodes} inodes`],
+    [
+      'initrd',
+      `${manifest.initrd.kit}, ${manifest.initrd.format ?? 'ext2'}, ${manifest.initrd.sizeKiB} KiB, ${manifest.initrd.inodes} inodes`,
+    ],
     ['command line', manifest.boot.cmdline],
     ...Object.entries(gates).map(([name, record]) => [
       `${name} gate`,

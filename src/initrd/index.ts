@@ -7,3 +7,4 @@ export {
 } from './configs.ts';
 export { INIT_SOURCE_DIRECTORY } from './init.ts';
 export { type Initrd, type InitrdRequest, makeInitrd } from './make.ts';
+export { assertReadable, type InitrdFormat } from './readable.ts';

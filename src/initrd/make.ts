@@ -1,25 +1,37 @@
-import { mkdir, rename, rm, stat } from 'node:fs/promises';
+import { mkdir, rename, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { KilnError } from '../platform/errors.ts';
 import { run } from '../platform/process.ts';
 import { builtinKit, type ImageEntry, moduleEntries, niclistEntries } from './content.ts';
-import { checkExt2, type Ext2Options, fillExt2, formatExt2, type Geometry } from './ext2.ts';
+import { writeCpio } from './cpio.ts';
+import { writeCramfs } from './cramfs.ts';
+import { makeExt2Image } from './ext2-image.ts';
 import { compileInit } from './init.ts';
+import { refuseTooSmall } from './limits.ts';
+import { layOver } from './overlay.ts';
+import type { InitrdFormat } from './readable.ts';
+import { writeRomfs } from './romfs.ts';
+import { countNodes, loadTree } from './tree.ts';
 
 export interface InitrdRequest {
   /** Directory for the result and for what is made on the way; created where it is missing. */
   readonly workDirectory: string;
-  /** Path or name of gcc. */
+  readonly format: InitrdFormat;
+  /** Path or name of gcc, which compiles init. */
   readonly compiler: string;
+  /** Another base than Kiln's own kit, whose own /linuxrc or /init starts. */
+  readonly kit?: readonly ImageEntry[];
   /** What `uname -r` will say: the modules go to lib/modules/<release>. */
   readonly release: string;
   /** Directory that holds lib/modules/<release>; without it the image has no modules. */
   readonly modulesRoot?: string;
   /** The file that becomes /etc/niclist, by which init finds the module of its network card. */
   readonly niclist?: string;
-  /** Size of the file system in KiB, or the smallest that fits with 64 KiB to spare. */
+  /**
+   * Size of the file system in KiB; `auto`: the smallest that fits, with 64 KiB to spare where a node can write
+   * (ext2). For the other formats it is a limit.
+   */
   readonly sizeKiB: number | 'auto';
-  /** Inodes of the file system, or as many as are used and 16 to spare. */
+  /** Inodes of the file system, or as many as are used (ext2: and 16 to spare). */
   readonly inodes: number | 'auto';
   /** Seconds since 1970 that stand in the image instead of the time of the build. */
   readonly epoch: number;
@@ -31,7 +43,11 @@ export interface InitrdRequest {
 export interface Initrd {
   /** Path of the gzipped image, `initrd.gz` in the work directory. */
   readonly image: string;
-  /** The file system's size; above 4096 the kernel needs `ramdisk_size=` on its command line. */
+  readonly format: InitrdFormat;
+  /**
+   * The file system's size, of a cpio the archive's; a RAM disk above 4096 needs `ramdisk_size=` on the kernel's
+   * command line.
+   */
   readonly sizeKiB: number;
   readonly inodes: number;
   /** What is in use, the file system's own blocks and inodes included. */
@@ -40,115 +56,65 @@ export interface Initrd {
   readonly compressedBytes: number;
 }
 
-/** The room that `auto` leaves for what the node itself will write. */
-const SPARE_KIB = 64;
-const SPARE_INODES = 16;
-
-/** mke2fs: "Not enough space to build proposed filesystem" below about this many free blocks. */
-const MKE2FS_MINIMUM_FREE = 64;
-
-/** Inodes that ext2 has before anything is in it: ten reserved ones (the root among them) and lost+found. */
-const OWN_INODES = 11;
+/** What an image came to. */
+type Usage = Pick<Initrd, 'sizeKiB' | 'inodes' | 'usedKiB' | 'usedInodes'>;
 
 /**
- * Makes the initrd of one variant: an ext2 image, gzipped, with Kiln's init and the variant's modules.
+ * Makes the initrd of one variant: an image with the kit, the variant's modules and its niclist, gzipped.
  * Needs no root, and gives the same bytes for every user, directory and date.
- * @throws KilnError `failed` when it does not fit, with what is needed; or when init does not compile;
- * `tool` when gcc, mke2fs, debugfs, e2fsck or gzip is missing.
+ * @throws KilnError `failed` when it does not fit, with what is needed; when the format can't hold something;
+ * or when init does not compile; `tool` when gcc, mke2fs, debugfs, e2fsck or gzip is missing.
  */
 export async function makeInitrd(request: InitrdRequest): Promise<Initrd> {
-  const { workDirectory } = request;
+  const { workDirectory, format } = request;
   await mkdir(workDirectory, { recursive: true });
-  const common = {
-    ...(request.signal === undefined ? {} : { signal: request.signal }),
-    ...(request.log === undefined ? {} : { log: request.log }),
-  };
-  const options: Ext2Options = { epoch: request.epoch, ...(request.signal && { signal: request.signal }) };
-  const init = join(workDirectory, 'init');
-  await compileInit({ compiler: request.compiler, output: init, ...common });
-  const entries = [
-    ...builtinKit(init),
+  const common = commonOptions(request);
+  const entries = layOver(request.kit ?? (await ownKit(request)), [
     ...niclistEntries(request.niclist),
     ...(await moduleEntries(request.modulesRoot, request.release)),
-  ];
-
+  ]);
   const image = join(workDirectory, 'initrd.img');
-  const contentBlocks = await measure(`${image}.trial`, entries, options);
-  const geometry = await chooseGeometry(`${image}.trial`, request, entries.length, contentBlocks, options);
-  await formatExt2(image, geometry, options);
-  const usage = await fillExt2(image, entries, options);
-  await checkExt2(image, options, request.log);
+  const usage =
+    format === 'ext2' ? await ext2(image, entries, request) : await packed(image, entries, request);
   const compressed = await gzip(image, join(workDirectory, 'initrd.gz'), common);
+  return { image: compressed, format, ...usage, compressedBytes: (await stat(compressed)).size };
+}
+
+async function ownKit(request: InitrdRequest): Promise<ImageEntry[]> {
+  const init = join(request.workDirectory, 'init');
+  await compileInit({ compiler: request.compiler, output: init, ...commonOptions(request) });
+  return builtinKit(init);
+}
+
+async function ext2(image: string, entries: readonly ImageEntry[], request: InitrdRequest): Promise<Usage> {
+  const options = { epoch: request.epoch, ...(request.signal && { signal: request.signal }) };
+  const usage = await makeExt2Image(image, entries, request, options, request.log);
   return {
-    image: compressed,
-    sizeKiB: geometry.sizeKiB,
+    sizeKiB: usage.blocks,
     inodes: usage.inodes,
     usedKiB: usage.blocks - usage.freeBlocks,
     usedInodes: usage.inodes - usage.freeInodes,
-    compressedBytes: (await stat(compressed)).size,
   };
 }
 
-/** Blocks that the entries take, found by putting them into an image that is surely large enough. */
-async function measure(trial: string, entries: readonly ImageEntry[], options: Ext2Options): Promise<number> {
-  let kib = 0;
-  for (const entry of entries) {
-    if (entry.type === 'file') kib += Math.ceil((await stat(entry.source)).size / 1024);
-  }
-  // An eighth covers inodes, bitmaps and indirect blocks many times over.
-  const sizeKiB = 512 + kib + Math.ceil(kib / 8) + 2 * entries.length;
-  try {
-    const empty = await formatExt2(trial, { sizeKiB, inodes: OWN_INODES + entries.length }, options);
-    const full = await fillExt2(trial, entries, options);
-    return empty.freeBlocks - full.freeBlocks;
-  } finally {
-    await rm(trial, { force: true });
-  }
+/** The formats that nobody writes to: they are as large as what is in them. */
+async function packed(image: string, entries: readonly ImageEntry[], request: InitrdRequest): Promise<Usage> {
+  const tree = await loadTree(entries);
+  const bytes =
+    request.format === 'cramfs'
+      ? await writeCramfs(tree, request)
+      : request.format === 'romfs'
+        ? writeRomfs(tree)
+        : writeCpio(tree, request.epoch);
+  const sizeKiB = Math.ceil(bytes.length / 1024);
+  const inodes = countNodes(tree);
+  refuseTooSmall({ sizeKiB, inodes }, request);
+  await writeFile(image, bytes);
+  return { sizeKiB, inodes, usedKiB: sizeKiB, usedInodes: inodes };
 }
 
-async function chooseGeometry(
-  trial: string,
-  request: InitrdRequest,
-  entries: number,
-  contentBlocks: number,
-  options: Ext2Options,
-): Promise<Geometry> {
-  const neededInodes = OWN_INODES + entries;
-  const inodes = request.inodes === 'auto' ? neededInodes + SPARE_INODES : request.inodes;
-  const spare = request.sizeKiB === 'auto' ? SPARE_KIB : 0;
-  const fitting = Math.max(inodes, neededInodes);
-  const neededKiB = await smallestSize(trial, fitting, contentBlocks + spare, options);
-  const sizeKiB = request.sizeKiB === 'auto' ? neededKiB : request.sizeKiB;
-  if (sizeKiB < neededKiB || inodes < neededInodes) {
-    throw new KilnError(
-      'failed',
-      `the initrd needs ${neededKiB} KiB and ${neededInodes} inodes, and is given ${sizeKiB} KiB and ${inodes} inodes`,
-      { hint: `set initrd.size to ${neededKiB} and initrd.inodes to ${fitting} or more, or both to auto` },
-    );
-  }
-  return { sizeKiB, inodes };
-}
-
-/** The fewest KiB of a file system with so many inodes that leaves so many blocks free. */
-async function smallestSize(
-  trial: string,
-  inodes: number,
-  freeBlocks: number,
-  options: Ext2Options,
-): Promise<number> {
-  // From below: overhead only grows with size, so the first size that has room is the smallest.
-  // The inode table (eight to a block) and five blocks of bookkeeping are the least that a file system has,
-  // and mke2fs wants some fifty more to be free.
-  let sizeKiB = Math.max(freeBlocks, MKE2FS_MINIMUM_FREE) + Math.ceil(inodes / 8) + 5;
-  try {
-    for (;;) {
-      const empty = await formatExt2(trial, { sizeKiB, inodes }, options);
-      if (empty.freeBlocks >= freeBlocks) return sizeKiB;
-      sizeKiB += freeBlocks - empty.freeBlocks;
-    }
-  } finally {
-    await rm(trial, { force: true });
-  }
+function commonOptions({ signal, log }: InitrdRequest): { signal?: AbortSignal; log?: string } {
+  return { ...(signal === undefined ? {} : { signal }), ...(log === undefined ? {} : { log }) };
 }
 
 /**

@@ -38,7 +38,7 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
   if (compiled.modulesRoot !== undefined) {
     await packReproducibly(compiled.modulesRoot, join(staged, 'modules.tar.gz'), epoch);
   }
-  const cmdline = commandLine(variant, initrd.sizeKiB);
+  const cmdline = commandLine(variant, initrd);
   const configs = bootConfigs({
     id: keys.id,
     files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
@@ -96,7 +96,12 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
           : tree.compat.map(({ rule, files: touched }) => ({ rule, files: touched.length })),
     },
     modules: compiled.modules,
-    initrd: { kit: variant.initrd.kit, sizeKiB: initrd.sizeKiB, inodes: initrd.inodes },
+    initrd: {
+      kit: variant.initrd.kit,
+      format: initrd.format,
+      sizeKiB: initrd.sizeKiB,
+      inodes: initrd.inodes,
+    },
     boot: { cmdline, nic: networkCard(variant), expect: expectations(variant, keys, files['initrd.gz']) },
     gates: {},
     sourceDateEpoch: epoch,

@@ -1,4 +1,5 @@
 import type { FileRecord } from '../bundle/index.ts';
+import type { Initrd } from '../initrd/index.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { VariantKeys } from './plan.ts';
 
@@ -9,10 +10,12 @@ const DEFAULT_NIC = 'rtl8139';
 const DEFAULT_RAMDISK_KIB = 4096;
 
 /** The kernel's command line: the recipe's, and the RAM disk's size where the default would be too small. */
-export function commandLine(variant: Variant, initrdKiB: number): string {
+export function commandLine(variant: Variant, initrd: Pick<Initrd, 'format' | 'sizeKiB'>): string {
   const given = variant.boot.cmdline ?? DEFAULT_COMMAND_LINE;
-  if (initrdKiB <= DEFAULT_RAMDISK_KIB || /(^| )ramdisk_size=/.test(given)) return given;
-  return `${given} ramdisk_size=${initrdKiB}`;
+  // What is unpacked into the page cache needs no RAM disk.
+  if (initrd.format === 'cpio' || initrd.sizeKiB <= DEFAULT_RAMDISK_KIB || /(^| )ramdisk_size=/.test(given))
+    return given;
+  return `${given} ramdisk_size=${initrd.sizeKiB}`;
 }
 
 /** QEMU's model of the network card that the variant is for. */

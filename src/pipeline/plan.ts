@@ -117,7 +117,7 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
     extraversion: variant.recipe.extraversion,
     toolchain: `${inputs.toolchain.description} ${inputs.toolchain.fingerprint.slice(0, 12)}`,
     'compat rules': variant.recipe.toolchain.compat,
-    initrd: `${variant.initrd.kit}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
+    initrd: `${variant.initrd.kit}, ${variant.initrd.format}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
     boot: short(JSON.stringify(variant.boot)),
     channel: variant.channel,
     SOURCE_DATE_EPOCH: String(inputs.epoch),

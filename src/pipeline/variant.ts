@@ -8,7 +8,7 @@ import {
   readBundle,
   type StoredBundle,
 } from '../bundle/index.ts';
-import { type Initrd, makeInitrd } from '../initrd/index.ts';
+import { assertReadable, type Initrd, makeInitrd } from '../initrd/index.ts';
 import { familyFor, type Toolchain } from '../kernel/index.ts';
 import { exists, removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -72,7 +72,7 @@ export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
       const made = await buildInitrd(job, compiled, join(work, 'initrd'));
       return {
         ...made,
-        detail: `${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
+        detail: `${made.format}, ${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
       };
     });
     const staged = join(work, 'bundle');
@@ -119,6 +119,7 @@ async function makeKernel(
   const knownConfig = rebuild ? undefined : await cachedConfig(cache, keys.config);
   const knownKernel = rebuild ? undefined : await cachedKernel(cache, keys.compile);
   if (knownConfig !== undefined && knownKernel !== undefined) {
+    assertReadable(variant.initrd.format, variant.recipe.kernel.version, knownConfig.dotConfig);
     reporter.hit('config', `${knownConfig.audit.requested.length} options asked for`);
     reporter.hit('compile', keys.release);
     return { tree, configured: knownConfig, compiled: knownKernel };
@@ -142,6 +143,8 @@ async function makeKernel(
     });
     return { ...made, detail: `${made.audit.requested.length} options asked for, every one as asked` };
   });
+  // Before the minutes that it takes to compile what could not boot.
+  assertReadable(variant.initrd.format, variant.recipe.kernel.version, configured.dotConfig);
   const compiled = await reporter.step('compile', async () => {
     const made = await compileVariant({
       cache,
@@ -164,6 +167,7 @@ function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Pr
   const { variant, keys, toolchain, epoch, reporter, signal } = job;
   return makeInitrd({
     workDirectory: directory,
+    format: variant.initrd.format,
     compiler: toolchain.compiler,
     release: keys.release,
     ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),

@@ -102,8 +102,15 @@ const autoOr = (what: string) => z.union([z.literal('auto'), z.int().positive()]
 const size = autoOr('KiB, as buildk asks; auto: the smallest that fits');
 const inodes = autoOr('Count, as buildk asks; auto: as many as there are files');
 
+const format = z
+  .enum(['ext2', 'cramfs', 'romfs', 'cpio'])
+  .describe(
+    'Of the image: ext2 as buildk made it, cramfs or romfs (read-only), cpio (an initramfs, from 2.6 on)',
+  );
+
 const initrd = z.strictObject({
   kit: kit.default('builtin'),
+  format: format.default('ext2'),
   size: size.default('auto'),
   inodes: inodes.default('auto'),
 });
@@ -117,7 +124,12 @@ const variant = z.strictObject({
   options: options.default({}),
   boot: boot.optional(),
   initrd: z
-    .strictObject({ kit: kit.optional(), size: size.optional(), inodes: inodes.optional() })
+    .strictObject({
+      kit: kit.optional(),
+      format: format.optional(),
+      size: size.optional(),
+      inodes: inodes.optional(),
+    })
     .optional(),
 });
 

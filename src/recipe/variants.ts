@@ -60,6 +60,7 @@ export function expandVariant(file: RecipeFile, name: string): Variant {
     boot: withoutUndefined({ ...recipe.boot, ...own.boot }),
     initrd: {
       kit: own.initrd?.kit ?? recipe.initrd.kit,
+      format: own.initrd?.format ?? recipe.initrd.format,
       size: own.initrd?.size ?? recipe.initrd.size,
       inodes: own.initrd?.inodes ?? recipe.initrd.inodes,
     },

@@ -31,6 +31,7 @@ beforeAll(async () => {
   }
   const initrd = await makeInitrd({
     workDirectory: join(work, 'initrd'),
+    format: 'ext2',
     compiler: 'gcc',
     release: '2.4.99',
     sizeKiB: 2000,

@@ -22,6 +22,7 @@ export async function discard(path: string): Promise<void> {
 export function request(workDirectory: string, more: Partial<InitrdRequest> = {}): InitrdRequest {
   return {
     workDirectory,
+    format: 'ext2',
     compiler: 'gcc',
     release: RELEASE,
     sizeKiB: 'auto',
