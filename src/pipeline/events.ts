@@ -28,6 +28,8 @@ export interface VariantResult {
     readonly hint?: string;
     readonly place?: string;
     readonly lines: readonly string[];
+    /** The same build may work later: a server was out of reach, a lock was held. */
+    readonly transient?: true;
   };
 }
 

@@ -213,6 +213,8 @@ function allOrFailure(settled: readonly PromiseSettledResult<FetchedSource>[]): 
         ...first.lines,
         ...others.flatMap((other) => [other.message, ...other.lines.map((line) => `  ${line}`)]),
       ],
+      // Only what all of them may be cured of by waiting is worth waiting for.
+      transient: known.every(({ transient }) => transient),
       cause: first,
     });
   }

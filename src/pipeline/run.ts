@@ -253,5 +253,6 @@ function describeFailure(failure: KilnError): NonNullable<VariantResult['error']
     ...(failure.hint === undefined ? {} : { hint: failure.hint }),
     ...(failure.place === undefined ? {} : { place: formatPlace(failure.place) }),
     lines: failure.lines,
+    ...(failure.transient ? { transient: true as const } : {}),
   };
 }

@@ -47,6 +47,8 @@ export interface KilnErrorDetails {
   readonly lines?: readonly string[];
   /** Path of the full log, when there is one. */
   readonly log?: string;
+  /** True when the same thing may well work later: a server that was out of reach, a lock that was held. */
+  readonly transient?: boolean;
   readonly cause?: unknown;
 }
 
@@ -58,6 +60,7 @@ export class KilnError extends Error {
   readonly place: Place | undefined;
   readonly lines: readonly string[];
   readonly log: string | undefined;
+  readonly transient: boolean;
 
   constructor(kind: ErrorKind, sentence: string, details: KilnErrorDetails = {}) {
     super(sentence, details.cause === undefined ? undefined : { cause: details.cause });
@@ -66,6 +69,7 @@ export class KilnError extends Error {
     this.place = details.place;
     this.lines = details.lines ?? [];
     this.log = details.log;
+    this.transient = details.transient ?? kind === 'locked';
   }
 
   get exitCode(): number {

@@ -11,6 +11,8 @@ export interface Attempt {
   readonly reason: string;
   /** Set when there was a file, but another one than pinned. */
   readonly mismatch?: Mismatch;
+  /** Set when the same place may have it later: it was out of reach, or too busy. */
+  readonly transient?: true;
 }
 
 /**
@@ -44,6 +46,7 @@ export async function notFetched(
     `${fileName} (source ${spec.name}) is not to be had from any of its places`,
     {
       ...details,
+      transient: attempts.some((attempt) => attempt.transient === true),
       hint: mirrorHint(options, fileName),
     },
   );

@@ -88,7 +88,9 @@ async function downloadLocked(
     await partial.drop();
     return { path, digests };
   } catch (error) {
-    if (error instanceof TransferError) return { from: url, reason: error.message };
+    if (error instanceof TransferError) {
+      return { from: url, reason: error.message, ...(error.retry ? { transient: true as const } : {}) };
+    }
     if (!(error instanceof WrongSizeError)) throw error;
     await partial.drop();
     return { from: url, reason: error.message, mismatch: error.mismatch };

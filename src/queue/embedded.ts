@@ -1,0 +1,152 @@
+import type { BuildEvent } from '../pipeline/events.ts';
+import { isStillAlive, ownIdentity, type ProcessIdentity } from '../platform/identity.ts';
+import { type Holder, type Job, type Lease, type Outcome, suits } from './job.ts';
+import type { Ledger } from './ledger.ts';
+import { finish, lapse, take } from './machine.ts';
+import type { Beat, Hand } from './queue.ts';
+
+export interface EmbeddedOptions {
+  /** Only these jobs are taken; all by default. */
+  readonly only?: ReadonlySet<string>;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly leaseMs?: number;
+  /** Whose hand it is; this process by default. */
+  readonly identity?: ProcessIdentity;
+}
+
+const LEASE_MS = 60_000;
+
+/**
+ * A hand on the record itself, for workers of the coordinator's own machine. A job whose holder is dead is given
+ * out again at once: that is seen by the process's number and start time, not by waiting for a lease to run out.
+ */
+export class EmbeddedHand implements Hand {
+  readonly leaseMs: number;
+  readonly #ledger: Ledger;
+  readonly #options: EmbeddedOptions;
+  readonly #identity: ProcessIdentity;
+  #seen = -1;
+
+  constructor(ledger: Ledger, options: EmbeddedOptions = {}) {
+    this.#ledger = ledger;
+    this.#options = options;
+    this.leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#identity = options.identity ?? ownIdentity();
+  }
+
+  async take(): Promise<Lease | undefined> {
+    const ledger = this.#ledger;
+    // Most looks find nothing: they should not keep others from writing.
+    if (this.#lapsed().length === 0 && this.#next() === undefined) return undefined;
+    return ledger.write(() => {
+      for (const { job, why } of this.#lapsed()) ledger.save(lapse(job, why));
+      const job = this.#next();
+      if (job === undefined) return undefined;
+      const step = take(job, this.#holder(), job.token + 1);
+      if ('refused' in step) return undefined;
+      const taken = ledger.save(step);
+      return { job: taken, token: taken.token };
+    });
+  }
+
+  /** The next job for this hand; never one whose variant another job builds at this moment. */
+  #next(): Job | undefined {
+    const ledger = this.#ledger;
+    if (ledger.paused) return undefined;
+    const { only, labels = {} } = this.#options;
+    const names = ({ recipe, variants }: Job) => variants.map((variant) => `${recipe}:${variant}`);
+    const busy = new Set(ledger.jobs(['running']).flatMap(names));
+    for (const job of ledger.due()) {
+      if (only !== undefined && !only.has(job.id)) continue;
+      if (suits(job, labels) && !names(job).some((name) => busy.has(name))) return job;
+    }
+    return undefined;
+  }
+
+  /** Running jobs that nobody runs any more. */
+  #lapsed(): { job: Job; why: string }[] {
+    return this.#ledger.jobs(['running']).flatMap((job) => {
+      const { holder } = job;
+      if (holder === null) return [{ job, why: 'nobody has it' }];
+      if (isStillAlive(holder.identity) === false) {
+        return [{ job, why: `process ${holder.identity.pid}, which had it, has died` }];
+      }
+      if (holder.until < this.#ledger.now()) {
+        return [
+          { job, why: `${holder.worker} has not been heard of for ${Math.round(this.leaseMs / 1000)} s` },
+        ];
+      }
+      return [];
+    });
+  }
+
+  #holder(): Holder {
+    const { host, pid } = this.#identity;
+    return { worker: `${host}/${pid}`, identity: this.#identity, until: this.#ledger.now() + this.leaseMs };
+  }
+
+  async beat(lease: Lease): Promise<Beat> {
+    const known = this.#ledger.find(lease.job.id);
+    if (!holds(known, lease)) return 'lost';
+    // Half a lease is time enough: a commit for each beat would only wear out the disk.
+    if ((known.holder?.until ?? 0) < this.#ledger.now() + this.leaseMs / 2) {
+      const renewed = this.#ledger.write(() => {
+        const job = this.#ledger.find(lease.job.id);
+        if (!holds(job, lease)) return false;
+        this.#ledger.save({ job: { ...job, holder: this.#holder() }, news: [] });
+        return true;
+      });
+      if (!renewed) return 'lost';
+    }
+    return known.cancelling === null ? 'held' : 'cancelled';
+  }
+
+  async report(lease: Lease, events: readonly BuildEvent[]): Promise<void> {
+    if (events.length === 0) return;
+    this.#ledger.write(() => {
+      const job = this.#ledger.find(lease.job.id);
+      if (!holds(job, lease)) return;
+      const results = { ...job.results };
+      for (const event of events) {
+        this.#ledger.tell(job.id, { type: 'build', event });
+        if (event.type === 'finished') results[event.result.variant] = event.result;
+      }
+      this.#ledger.save({ job: { ...job, results }, news: [] });
+    });
+  }
+
+  async settle(lease: Lease, outcome: Outcome): Promise<boolean> {
+    const ledger = this.#ledger;
+    return ledger.write(() => {
+      const job = ledger.find(lease.job.id);
+      if (job === undefined) return false;
+      const step =
+        lease.token < job.token
+          ? { refused: 'a later delivery has it' }
+          : finish(job, lease.token, outcome, ledger.now());
+      if ('refused' in step) {
+        ledger.tell(job.id, { type: 'refused', token: lease.token, why: step.refused });
+        return false;
+      }
+      ledger.save(step);
+      return true;
+    });
+  }
+
+  async changed(withinMs: number, signal: AbortSignal): Promise<void> {
+    const { wake, now } = this.#ledger;
+    const since = this.#seen;
+    const next = this.#ledger.nextDue();
+    const nap = next === undefined ? withinMs : Math.min(withinMs, Math.max(0, next - now()));
+    await wake.wait(since, nap, signal);
+    this.#seen = wake.count;
+  }
+
+  async close(): Promise<void> {
+    // The record is its opener's.
+  }
+}
+
+function holds(job: Job | undefined, lease: Lease): job is Job {
+  return job?.state === 'running' && job.token === lease.token;
+}
