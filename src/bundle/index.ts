@@ -13,6 +13,24 @@ export {
   UNLISTED,
 } from './manifest.ts';
 export {
+  formatPublicKey,
+  keyName,
+  type PublicKey,
+  parsePublicKey,
+  publicKeyLine,
+  type SignatureVerdict,
+} from './minisign.ts';
+export {
+  checkSignature,
+  publicKeyPath,
+  SIGNATURE,
+  signatureOf,
+  signingKey,
+  signingKeyPath,
+  trustedDirectory,
+  trustedKeys,
+} from './signature.ts';
+export {
   bundleDirectory,
   commitBundle,
   findBundle,
@@ -20,6 +38,7 @@ export {
   readBundle,
   recordFiles,
   type StoredBundle,
+  writeProvenance,
   writeRecords,
 } from './store.ts';
 export { assertBundle, type BundleFault, checkBundle } from './verify.ts';

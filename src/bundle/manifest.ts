@@ -52,6 +52,8 @@ export interface Manifest {
   readonly config: {
     readonly base: string;
     readonly fragments: readonly string[];
+    /** The base, where that is a file, and the fragments, by digest. */
+    readonly inputs?: readonly { readonly name: string; readonly sha256: string }[];
     readonly requested: number;
     readonly accepted: readonly string[];
   };
@@ -74,15 +76,26 @@ export interface Manifest {
   readonly boot: { readonly cmdline: string; readonly nic: string; readonly expect: readonly string[] };
   readonly gates: Readonly<Partial<Record<GateName, GateRecord>>>;
   readonly sourceDateEpoch: number;
-  /** By name, relative to the bundle; every file but the manifest itself, SHA256SUMS and build.log. */
+  /** By name, relative to the bundle; every file but those that are `UNLISTED`. */
   readonly files: Readonly<Record<string, FileRecord>>;
 }
 
-/** Files of a bundle that no manifest lists: the manifest, the list of sums, and the log, which tells times. */
-export const UNLISTED: ReadonlySet<string> = new Set(['manifest.json', 'SHA256SUMS', 'build.log']);
+/** Files of a bundle that no manifest lists: itself, the sums, who signed them, and the log, which tells times. */
+export const UNLISTED: ReadonlySet<string> = new Set([
+  'manifest.json',
+  'SHA256SUMS',
+  'SHA256SUMS.minisig',
+  'build.log',
+]);
 
 /** Files that a node loads, and that are therefore linked into the TFTP root. */
-export const BOOT_FILES: readonly string[] = ['vmlinuz', 'initrd.gz', 'pxelinux.cfg', 'boot.ipxe'];
+export const BOOT_FILES: readonly string[] = [
+  'vmlinuz',
+  'vmlinuz.nbi',
+  'initrd.gz',
+  'pxelinux.cfg',
+  'boot.ipxe',
+];
 
 /** The manifest's bytes. */
 export function formatManifest(manifest: Manifest): string {

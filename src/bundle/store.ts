@@ -12,6 +12,8 @@ import {
   parseManifest,
   UNLISTED,
 } from './manifest.ts';
+import { type FileChecksums, formatProvenance, formatSbom, PROVENANCE, SBOM } from './provenance.ts';
+import { SIGNATURE, signatureOf, signingKey } from './signature.ts';
 import { checkBundle } from './verify.ts';
 
 /** A bundle in the store. */
@@ -44,8 +46,11 @@ export async function recordFiles(directory: string): Promise<Record<string, Fil
  * @param staged directory on the home's file system; gone when this returns
  */
 export async function commitBundle(home: Home, staged: string, manifest: Manifest): Promise<StoredBundle> {
-  const directory = bundleDirectory(home, manifest.recipe, manifest.variant, manifest.id);
+  const { recipe, variant, id } = manifest;
+  const directory = bundleDirectory(home, recipe, variant, id);
   await writeRecords(staged, manifest);
+  const signature = await signatureOf(staged, `kiln ${recipe}:${variant} ${id}`, await signingKey(home));
+  await writeFile(join(staged, SIGNATURE), signature);
   for (const name of await listIfAny(staged)) {
     await chmod(join(staged, name), 0o444);
     await syncFile(join(staged, name));
@@ -70,6 +75,18 @@ async function isWhole(directory: string): Promise<boolean> {
   if (!(await exists(join(directory, 'manifest.json')))) return false;
   const { manifest } = await readBundle(directory);
   return (await checkBundle(directory, manifest)).length === 0;
+}
+
+/** Writes provenance and SBOM into a directory of bundle files. @returns the manifest with both in it */
+export async function writeProvenance(directory: string, manifest: Manifest): Promise<Manifest> {
+  const checksums: Record<string, FileChecksums> = {};
+  for (const name of Object.keys(manifest.files)) {
+    const { sha1 = '', sha256 } = await digestFile(join(directory, name), ['sha1']);
+    checksums[name] = { sha1, sha256 };
+  }
+  await writeFile(join(directory, PROVENANCE), formatProvenance(manifest));
+  await writeFile(join(directory, SBOM), formatSbom(manifest, checksums));
+  return { ...manifest, files: await recordFiles(directory) };
 }
 
 /** Writes `manifest.json` and `SHA256SUMS` into a directory of bundle files. */

@@ -10,6 +10,7 @@ import { registerConfig } from './config.ts';
 import { registerDoctor } from './doctor.ts';
 
 import { registerKconfig } from './kconfig.ts';
+import { registerKey } from './key.ts';
 import { registerLogs } from './logs.ts';
 import { note, reportError, styled } from './output.ts';
 
@@ -65,6 +66,7 @@ export function createProgram(): Command {
     registerBoot,
     registerChannels,
     registerPublish,
+    registerKey,
     registerLogs,
     registerKconfig,
     registerPatch,

@@ -1,15 +1,22 @@
 import { constants } from 'node:fs';
 import { copyFile, mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type Manifest, packReproducibly, recordFiles, type SourceRecord } from '../bundle/index.ts';
+import {
+  type Manifest,
+  packReproducibly,
+  recordFiles,
+  type SourceRecord,
+  writeProvenance,
+} from '../bundle/index.ts';
 import { bootConfigs, type Initrd } from '../initrd/index.ts';
 import type { Toolchain } from '../kernel/index.ts';
+import { sha256 } from '../platform/digest.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { FetchedSource } from '../sources/index.ts';
 import { commandLine, expectations, networkCard } from './boot-options.ts';
 import type { Compiled } from './compile.ts';
 import type { Configured } from './configure.ts';
-import type { VariantKeys } from './plan.ts';
+import type { TextInput, VariantKeys } from './plan.ts';
 import type { TreeRecord } from './tree.ts';
 
 export interface AssembleRequest {
@@ -18,6 +25,8 @@ export interface AssembleRequest {
   readonly keys: VariantKeys;
   readonly sources: readonly FetchedSource[];
   readonly tree: TreeRecord;
+  readonly base: TextInput | undefined;
+  readonly fragments: readonly TextInput[];
   readonly configured: Configured;
   readonly compiled: Compiled;
   readonly initrd: Initrd;
@@ -48,7 +57,7 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
   const { images } = variant.recipe;
   if (images.includes('pxe')) await writeFile(join(staged, 'pxelinux.cfg'), configs['pxelinux.cfg']);
   if (images.includes('ipxe')) await writeFile(join(staged, 'boot.ipxe'), configs['boot.ipxe']);
-  return describe(request, cmdline);
+  return writeProvenance(staged, await describe(request, cmdline));
 }
 
 async function describe(request: AssembleRequest, cmdline: string): Promise<Manifest> {
@@ -82,6 +91,9 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
     config: {
       base: recipe.config.base,
       fragments: variant.fragments.map(({ name }) => name),
+      inputs: [...(request.base === undefined ? [] : [request.base]), ...request.fragments].map(
+        ({ name, text }) => ({ name, sha256: sha256(text) }),
+      ),
       requested: configured.audit.requested.length,
       accepted: recipe.config.accept,
     },

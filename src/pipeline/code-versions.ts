@@ -27,7 +27,13 @@ const CODE_OF = {
     'pipeline/compile.ts',
   ],
   initrd: ['initrd'],
-  bundle: ['bundle/archive.ts', 'bundle/manifest.ts', 'pipeline/assemble.ts', 'pipeline/boot-options.ts'],
+  bundle: [
+    'bundle/archive.ts',
+    'bundle/manifest.ts',
+    'bundle/provenance.ts',
+    'pipeline/assemble.ts',
+    'pipeline/boot-options.ts',
+  ],
 } as const;
 
 export type CodeVersions = Readonly<Record<keyof typeof CODE_OF, string>>;

@@ -84,6 +84,8 @@ export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
         keys,
         sources,
         tree: tree.record,
+        base: job.base,
+        fragments: job.fragments,
         configured,
         compiled,
         initrd,

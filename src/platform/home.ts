@@ -11,6 +11,8 @@ export interface Home {
   readonly cache: string;
   /** One record per channel: its generations and flips. */
   readonly channels: string;
+  /** What bundles are signed with, and whose signatures count. */
+  readonly keys: string;
   readonly locks: string;
   readonly logs: string;
 }
@@ -23,6 +25,7 @@ export function homeAt(root: string): Home {
     tftp: join(root, 'tftp'),
     cache: join(root, 'cache'),
     channels: join(root, 'channels'),
+    keys: join(root, 'keys'),
     locks: join(root, 'locks'),
     logs: join(root, 'logs'),
   };

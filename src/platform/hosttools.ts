@@ -104,6 +104,9 @@ export const HOST_TOOLS: readonly HostTool[] = [
     purpose: 'what configurations of 2.6 and later are compared with',
   },
   { name: 'dnsmasq', package: 'dnsmasq-base', need: 'test', purpose: 'a TFTP server' },
+  { name: 'in.tftpd', package: 'tftpd-hpa', need: 'test', purpose: 'a TFTP server' },
+  { name: 'atftpd', package: 'atftpd', need: 'test', purpose: 'a TFTP server' },
+  { name: 'minisign', package: 'minisign', need: 'test', purpose: 'checks the signatures', version: ['-v'] },
 ];
 
 /** A tool as found on this machine. */
