@@ -30,6 +30,22 @@ export function registerChannels(program: Command): void {
     });
 }
 
+/** `kiln history CHANNEL`: what `kiln channels CHANNEL` says, for those who look for it under this name. */
+export function registerHistory(program: Command): void {
+  const command = program
+    .command('history')
+    .description("show a channel's generations and every flip of it: when, who, why")
+    .argument('<CHANNEL>', 'the channel')
+    .action(async (name: string) => {
+      const { home, json } = await contextOf(command);
+      const record = await readChannel(home, name);
+      if (record === undefined) throw unknownChannel(name);
+      const document = await describe(home, record);
+      if (json) return printJson({ channels: [document] });
+      print(history(document));
+    });
+}
+
 type Document = Awaited<ReturnType<typeof describe>>;
 
 async function describe(home: Home, record: ChannelRecord) {
@@ -50,6 +66,7 @@ async function describe(home: Home, record: ChannelRecord) {
       reason,
     })),
     flips: record.flips,
+    ...(record.pin === undefined ? {} : { pin: record.pin }),
   };
 }
 
@@ -64,8 +81,9 @@ function overview(documents: readonly Document[]): string {
     one.bundle ?? '-',
     one.target ?? 'no symlink',
     one.since ?? '-',
+    one.pin === undefined ? '' : `by ${one.pin.by}: ${one.pin.reason}`,
   ]);
-  return table(['CHANNEL', 'GENERATION', 'BUNDLE', 'TARGET', 'SINCE'], rows, bold);
+  return table(['CHANNEL', 'GENERATION', 'BUNDLE', 'TARGET', 'SINCE', 'PINNED'], rows, bold);
 }
 
 function history(one: Document | undefined): string {
@@ -81,6 +99,7 @@ function history(one: Document | undefined): string {
   const flips = one.flips.map(({ at, from, to, by, reason }) => [at, `${from ?? '-'} -> ${to}`, by, reason]);
   return [
     `${one.name} -> ${one.target ?? 'no symlink'}`,
+    ...(one.pin === undefined ? [] : [`pinned by ${one.pin.by} since ${one.pin.at}: ${one.pin.reason}`]),
     '',
     table([' ', 'GENERATION', 'BUNDLE', 'AT', 'BY', 'REASON'], rows, bold),
     '',

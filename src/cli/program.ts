@@ -5,10 +5,11 @@ import { CHECKOUT } from '../pipeline/recipes.ts';
 import { registerBoot } from './boot.ts';
 import { registerBuild } from './build.ts';
 import { registerBundles } from './bundles.ts';
-import { registerChannels } from './channels.ts';
+import { registerChannels, registerHistory } from './channels.ts';
 import { registerConfig } from './config.ts';
 import { registerDoctor } from './doctor.ts';
 
+import { registerHold } from './hold.ts';
 import { registerKconfig } from './kconfig.ts';
 import { registerKey } from './key.ts';
 import { registerLogs } from './logs.ts';
@@ -65,7 +66,9 @@ export function createProgram(): Command {
     registerVerify,
     registerBoot,
     registerChannels,
+    registerHistory,
     registerPublish,
+    registerHold,
     registerKey,
     registerLogs,
     registerKconfig,

@@ -37,6 +37,36 @@ const KNOWN: readonly Known[] = [
     fallback: () => '',
   },
   {
+    name: 'nfs-roots',
+    variable: 'KILN_NFS_ROOTS',
+    describe: 'NFS roots of nodes that modules are put into before a flip, separated by ":"',
+    fallback: () => '',
+  },
+  {
+    name: 'keep',
+    variable: 'KILN_KEEP',
+    describe: "each channel's newest generations that kiln gc keeps",
+    fallback: () => '5',
+  },
+  {
+    name: 'grace',
+    variable: 'KILN_GRACE',
+    describe: 'how long kiln gc keeps what nodes may still run after a channel has left it, e.g. 12h, 7d',
+    fallback: () => '7d',
+  },
+  {
+    name: 'cache-age',
+    variable: 'KILN_CACHE_AGE',
+    describe: 'how long kiln gc keeps what the cache was not asked for, and logs',
+    fallback: () => '30d',
+  },
+  {
+    name: 'cache-size',
+    variable: 'KILN_CACHE_SIZE',
+    describe: 'how much cache kiln gc leaves, e.g. 20GiB; empty: as much as there is',
+    fallback: () => '',
+  },
+  {
     name: 'progress',
     variable: 'KILN_PROGRESS',
     describe: 'auto, tty, plain, json or none',

@@ -153,3 +153,18 @@ export async function sweepTemporaries(fs: FileSystem, directory: string): Promi
 export function isTemporary(name: string): boolean {
   return /^\..+\.\d+\.[0-9a-f]{8}\.tmp$/.test(name);
 }
+
+/** Writes a whole file or nothing, durably: a temporary beside it, flushed, renamed; then its directory. */
+export async function replaceFile(fs: FileSystem, path: string, text: string): Promise<void> {
+  await makeDirectories(fs, dirname(path));
+  const temporary = temporaryBeside(path);
+  try {
+    await fs.createFile(temporary, Buffer.from(text), 0o644);
+    await fs.sync(temporary);
+    await fs.rename(temporary, path);
+  } catch (error) {
+    await discard(fs, temporary);
+    throw error;
+  }
+  await fs.sync(dirname(path));
+}

@@ -1,3 +1,4 @@
+export { addCanaries, type Canary, readCanaries, removeCanaries } from './canary.ts';
 export type { ChangeOptions } from './change.ts';
 export {
   channelNames,

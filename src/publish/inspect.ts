@@ -5,6 +5,7 @@ import { KilnError } from '../platform/errors.ts';
 import { exists, readlinkIfAny } from '../platform/files.ts';
 import { disk, isTemporary } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
+import { canaryLinks } from './canary.ts';
 import { channelNames, currentGeneration, linkPath, readChannel, targetOf } from './channels.ts';
 import type { ChannelRecord } from './journal.ts';
 import { bundleOf } from './publish.ts';
@@ -38,6 +39,13 @@ export async function inspectServing(home: Home): Promise<ServingReport> {
   for (const channel of channels) {
     own.add(channel);
     faults.push(...(await inspectChannel(home, channel)));
+  }
+  for (const [link, target] of await canaryLinks(home)) {
+    own.add(link);
+    const is = await readlinkIfAny(join(home.tftp, link));
+    if (is === target) continue;
+    const path = relative(home.root, join(home.tftp, link));
+    faults.push({ path, sentence: `${link} is not the link to ${target} that the canary list asks for` });
   }
   const entries = await walkTftp(home);
   const stored = new Map((await listBundles(home)).map((bundle) => [bundle.manifest.id, bundle]));

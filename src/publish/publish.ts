@@ -16,8 +16,10 @@ import {
 } from './channels.ts';
 import { flip, mendLink } from './flip.ts';
 import type { ChannelRecord, Generation } from './journal.ts';
+import { placeModules } from './modules.ts';
 import { assertNotPinned } from './pin.ts';
 import { keepReserve } from './reserve.ts';
+import { nfsRoots } from './settings.ts';
 import { placeBundle } from './tftp.ts';
 
 export interface PublishOptions extends ChangeOptions {
@@ -143,6 +145,7 @@ export async function promote(
 /** All that a flip to a bundle relies on, verified and in its place before the flip. */
 async function makeReady(fs: FileSystem, home: Home, bundle: StoredBundle): Promise<void> {
   await assertBundle(bundle.directory, bundle.manifest);
+  for (const root of await nfsRoots(home)) await placeModules(fs, root, bundle);
   await placeBundle(home.tftp, bundle, fs);
 }
 

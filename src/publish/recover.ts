@@ -1,7 +1,8 @@
 import { lstat, readdir } from 'node:fs/promises';
 import { join } from 'node:path';
-import { type FileSystem, isTemporary } from '../platform/filesystem.ts';
+import { type FileSystem, isTemporary, sweepTemporaries } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
+import { linkCanaries } from './canary.ts';
 import { channelNames, settleChannel } from './channels.ts';
 
 /**
@@ -13,7 +14,8 @@ export async function recover(fs: FileSystem, home: Home): Promise<string[]> {
   for (const channel of await channelNames(home)) {
     await settleChannel(fs, home, channel);
   }
-  const swept: string[] = [];
+  await linkCanaries(fs, home);
+  const swept = await sweepTemporaries(fs, home.channels);
   for (const { path, name } of await walkTftp(home)) {
     if (!isTemporary(name)) continue;
     await fs.removeTree(path);

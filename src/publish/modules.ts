@@ -1,0 +1,184 @@
+import { readFile } from 'node:fs/promises';
+import { dirname, join } from 'node:path';
+import { list } from 'tar';
+import type { StoredBundle } from '../bundle/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
+import { discard, disk, type FileSystem, isTemporary, makeDirectories } from '../platform/filesystem.ts';
+
+/** Whose modules these are: a file in `lib/modules/<release>` that Kiln put there. */
+const MARKER = '.kiln.json';
+
+/** A module tree that Kiln put below an NFS root. */
+export interface PlacedModules {
+  readonly directory: string;
+  readonly release: string;
+  readonly bundle: string;
+  /** Digest of the archive that it was unpacked from. */
+  readonly sha256: string;
+}
+
+/** A member of a bundle's module archive. */
+interface Member {
+  /** Relative to `lib/modules/<release>`. */
+  readonly path: string;
+  readonly kind: 'directory' | 'file' | 'symlink';
+  readonly mode: number;
+  readonly bytes: Buffer;
+  readonly target: string;
+}
+
+/** Where a release's modules are below an NFS root. */
+export function modulesDirectory(nfsRoot: string, release: string): string {
+  return join(nfsRoot, 'lib/modules', release);
+}
+
+/**
+ * Puts a bundle's modules below an NFS root as `lib/modules/<release>`: whole or not at all, durable when it
+ * returns, and before the channel flips, so that no node boots a kernel whose modules are not there.
+ * @throws KilnError `failed` when the release's place is taken: by something that Kiln did not put there, or by
+ * another bundle's modules (of a recipe with `release: pinned`), which nodes that run it still need
+ */
+export async function placeModules(fs: FileSystem, nfsRoot: string, bundle: StoredBundle): Promise<void> {
+  const { id, release, files } = bundle.manifest;
+  const sha256 = files['modules.tar.gz']?.sha256;
+  if (sha256 === undefined) return;
+  const directory = modulesDirectory(nfsRoot, release);
+  const parent = dirname(directory);
+  if ((await fs.look(directory)) !== undefined) {
+    await assertSame(directory, id, sha256);
+    await fs.sync(parent);
+    return;
+  }
+  if ((await fs.look(nfsRoot)) === undefined) {
+    throw new KilnError('failed', `there is no NFS root ${nfsRoot}`, {
+      hint: 'mount it, or take it out of nfs-roots in kiln.yaml: nodes would boot a kernel without modules',
+    });
+  }
+  const members = await readModules(bundle);
+  await makeDirectories(fs, parent);
+  for (const name of await fs.list(parent)) {
+    if (isTemporary(name)) await fs.removeTree(join(parent, name));
+  }
+  const temporary = temporaryBeside(directory);
+  try {
+    await fs.makeDirectory(temporary);
+    const directories = [temporary];
+    for (const member of members) {
+      const path = join(temporary, member.path);
+      if (member.kind === 'symlink') await fs.symlink(member.target, path);
+      else if (member.kind === 'directory') {
+        await fs.makeDirectory(path);
+        directories.push(path);
+      } else await writeDurably(fs, path, member.bytes, member.mode);
+    }
+    const marker = { bundle: id, sha256 };
+    await writeDurably(fs, join(temporary, MARKER), Buffer.from(`${JSON.stringify(marker)}\n`), 0o644);
+    for (const path of directories) await fs.sync(path);
+    await fs.rename(temporary, directory);
+  } catch (error) {
+    await discard(fs, temporary);
+    throw error;
+  }
+  await fs.sync(parent);
+}
+
+async function writeDurably(fs: FileSystem, path: string, bytes: Uint8Array, mode: number): Promise<void> {
+  await fs.createFile(path, bytes, mode);
+  await fs.sync(path);
+}
+
+async function assertSame(directory: string, id: string, sha256: string): Promise<void> {
+  const placed = await readMarker(directory);
+  if (placed?.sha256 === sha256) return;
+  const whose = placed === undefined ? 'not put there by Kiln' : `those of bundle ${placed.bundle}`;
+  throw new KilnError('failed', `the modules in ${directory} are ${whose}, not those of ${id}`, {
+    hint:
+      placed === undefined
+        ? 'move them away; Kiln never replaces what it did not make'
+        : '`release: unique` in the recipe gives each bundle a place of its own; else drop them by hand when no node needs them',
+  });
+}
+
+async function readMarker(directory: string): Promise<{ bundle: string; sha256: string } | undefined> {
+  const text = await readTextIfAny(join(directory, MARKER));
+  return text === undefined ? undefined : (JSON.parse(text) as { bundle: string; sha256: string });
+}
+
+/** The module trees below an NFS root that Kiln put there, by release. */
+export async function listPlaced(nfsRoot: string): Promise<PlacedModules[]> {
+  const placed: PlacedModules[] = [];
+  for (const release of await listIfAny(join(nfsRoot, 'lib/modules'))) {
+    const directory = modulesDirectory(nfsRoot, release);
+    const marker = isTemporary(release) ? undefined : await readMarker(directory);
+    if (marker !== undefined) placed.push({ directory, release, ...marker });
+  }
+  return placed;
+}
+
+/** Takes a module tree away: out of its place by one rename, so that nobody sees half of it. */
+export async function removeModules(fs: FileSystem, { directory }: PlacedModules): Promise<void> {
+  const temporary = temporaryBeside(directory);
+  await fs.rename(directory, temporary);
+  await fs.sync(dirname(directory));
+  await fs.removeTree(temporary);
+}
+
+/** Paths below an NFS root's module tree that are missing or not what the bundle has. */
+export async function placedFaults(nfsRoot: string, bundle: StoredBundle): Promise<string[]> {
+  const directory = modulesDirectory(nfsRoot, bundle.manifest.release);
+  const faults: string[] = [];
+  for (const member of await readModules(bundle)) {
+    const path = join(directory, member.path);
+    const found = await disk.look(path);
+    const right =
+      member.kind === 'symlink'
+        ? (await disk.readlink(path)) === member.target
+        : member.kind === 'directory'
+          ? found?.isDirectory() === true
+          : found?.isFile() === true && (await sameBytes(path, member.bytes));
+    if (!right) faults.push(path);
+  }
+  return faults;
+}
+
+async function sameBytes(path: string, bytes: Buffer): Promise<boolean> {
+  return bytes.equals(await readFile(path));
+}
+
+/** Reads the modules of a bundle whose archive was verified. @throws KilnError `integrity` for a path that leaves it */
+async function readModules(bundle: StoredBundle): Promise<Member[]> {
+  const { release } = bundle.manifest;
+  const prefix = `lib/modules/${release}/`;
+  const members: Member[] = [];
+  await list({
+    file: join(bundle.directory, 'modules.tar.gz'),
+    onReadEntry: (entry) => {
+      const name = entry.path.replace(/\/$/, '');
+      const kind =
+        entry.type === 'Directory' ? 'directory' : entry.type === 'SymbolicLink' ? 'symlink' : 'file';
+      const path = name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
+      const chunks: Buffer[] = [];
+      entry.on('data', (chunk: Buffer) => chunks.push(chunk));
+      entry.on('end', () => {
+        if (path === undefined) return;
+        assertInside(path, bundle);
+        const mode = (entry.mode ?? 0o644) & 0o777;
+        members.push({ path, kind, mode, bytes: Buffer.concat(chunks), target: entry.linkpath ?? '' });
+      });
+    },
+  });
+  return members;
+}
+
+function assertInside(path: string, bundle: StoredBundle): void {
+  if (!path.split('/').some((part) => part === '..' || part === '')) return;
+  throw new KilnError(
+    'integrity',
+    `modules.tar.gz of ${bundle.manifest.id} has ${path}, which leaves its tree`,
+    {
+      place: { file: join(bundle.directory, 'modules.tar.gz') },
+      hint: 'build the bundle again',
+    },
+  );
+}
