@@ -110,6 +110,8 @@ export async function listBundles(home: Home, recipe?: string): Promise<StoredBu
   for (const recipeName of recipe === undefined ? await listIfAny(home.bundles) : [recipe]) {
     for (const variant of await listIfAny(join(home.bundles, recipeName))) {
       for (const id of await listIfAny(join(home.bundles, recipeName, variant))) {
+        // What is being removed has left its name by then.
+        if (id.startsWith('.')) continue;
         const directory = bundleDirectory(home, recipeName, variant, id);
         if (await exists(join(directory, 'manifest.json'))) bundles.push(await readBundle(directory));
       }

@@ -9,6 +9,7 @@ import { registerChannels, registerHistory } from './channels.ts';
 import { registerConfig } from './config.ts';
 import { registerDoctor } from './doctor.ts';
 
+import { registerGc } from './gc.ts';
 import { registerHold } from './hold.ts';
 import { registerKconfig } from './kconfig.ts';
 import { registerKey } from './key.ts';
@@ -69,6 +70,7 @@ export function createProgram(): Command {
     registerHistory,
     registerPublish,
     registerHold,
+    registerGc,
     registerKey,
     registerLogs,
     registerKconfig,

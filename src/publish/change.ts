@@ -52,23 +52,21 @@ export async function change<T>(
   };
   return withPublishLock(home, what, async () => {
     try {
-      try {
-        return await attempt();
-      } catch (error) {
-        if (!frees || !isFull(error) || !(await spendReserve(fs, home))) throw error;
-        return await attempt();
-      }
+      return await attempt();
     } catch (error) {
-      throw explain(home, what, error);
+      if (!frees || !isFull(error) || !(await spendReserve(fs, home))) throw error;
+      return await attempt();
     }
   });
 }
 
-/** One publish at a time in a home. */
+/** One publish at a time in a home; errors of the disk are told as what they mean. */
 export async function withPublishLock<T>(home: Home, what: string, action: () => Promise<T>): Promise<T> {
   const held = await lockSoon(`${home.locks}/publish.lock`, `kiln ${what}`);
   try {
     return await action();
+  } catch (error) {
+    throw explain(home, what, error);
   } finally {
     held.release();
   }

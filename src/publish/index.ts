@@ -10,6 +10,7 @@ export {
   readChannel,
   unknownChannel,
 } from './channels.ts';
+export { collectGarbage, type Garbage, type GcOptions, type GcReport } from './gc.ts';
 export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
 export { type Published, type PublishOptions, promote, publishBundle, rollback } from './publish.ts';

@@ -6,13 +6,17 @@ import { KilnError } from '../platform/errors.ts';
 import { listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
 import { discard, disk, type FileSystem, isTemporary, makeDirectories } from '../platform/filesystem.ts';
 
+import type { Home } from '../platform/home.ts';
+
 /** Whose modules these are: a file in `lib/modules/<release>` that Kiln put there. */
 const MARKER = '.kiln.json';
 
-/** A module tree that Kiln put below an NFS root. */
+/** A module tree that Kiln put below an NFS root, as its marker tells. */
 export interface PlacedModules {
   readonly directory: string;
   readonly release: string;
+  /** Root of the home that put it there. */
+  readonly home: string;
   readonly bundle: string;
   /** Digest of the archive that it was unpacked from. */
   readonly sha256: string;
@@ -39,7 +43,12 @@ export function modulesDirectory(nfsRoot: string, release: string): string {
  * @throws KilnError `failed` when the release's place is taken: by something that Kiln did not put there, or by
  * another bundle's modules (of a recipe with `release: pinned`), which nodes that run it still need
  */
-export async function placeModules(fs: FileSystem, nfsRoot: string, bundle: StoredBundle): Promise<void> {
+export async function placeModules(
+  fs: FileSystem,
+  home: Home,
+  nfsRoot: string,
+  bundle: StoredBundle,
+): Promise<void> {
   const { id, release, files } = bundle.manifest;
   const sha256 = files['modules.tar.gz']?.sha256;
   if (sha256 === undefined) return;
@@ -72,7 +81,7 @@ export async function placeModules(fs: FileSystem, nfsRoot: string, bundle: Stor
         directories.push(path);
       } else await writeDurably(fs, path, member.bytes, member.mode);
     }
-    const marker = { bundle: id, sha256 };
+    const marker: Marker = { home: home.root, bundle: id, sha256 };
     await writeDurably(fs, join(temporary, MARKER), Buffer.from(`${JSON.stringify(marker)}\n`), 0o644);
     for (const path of directories) await fs.sync(path);
     await fs.rename(temporary, directory);
@@ -100,9 +109,11 @@ async function assertSame(directory: string, id: string, sha256: string): Promis
   });
 }
 
-async function readMarker(directory: string): Promise<{ bundle: string; sha256: string } | undefined> {
+type Marker = Pick<PlacedModules, 'home' | 'bundle' | 'sha256'>;
+
+async function readMarker(directory: string): Promise<Marker | undefined> {
   const text = await readTextIfAny(join(directory, MARKER));
-  return text === undefined ? undefined : (JSON.parse(text) as { bundle: string; sha256: string });
+  return text === undefined ? undefined : (JSON.parse(text) as Marker);
 }
 
 /** The module trees below an NFS root that Kiln put there, by release. */
@@ -114,14 +125,6 @@ export async function listPlaced(nfsRoot: string): Promise<PlacedModules[]> {
     if (marker !== undefined) placed.push({ directory, release, ...marker });
   }
   return placed;
-}
-
-/** Takes a module tree away: out of its place by one rename, so that nobody sees half of it. */
-export async function removeModules(fs: FileSystem, { directory }: PlacedModules): Promise<void> {
-  const temporary = temporaryBeside(directory);
-  await fs.rename(directory, temporary);
-  await fs.sync(dirname(directory));
-  await fs.removeTree(temporary);
 }
 
 /** Paths below an NFS root's module tree that are missing or not what the bundle has. */

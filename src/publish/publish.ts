@@ -145,7 +145,7 @@ export async function promote(
 /** All that a flip to a bundle relies on, verified and in its place before the flip. */
 async function makeReady(fs: FileSystem, home: Home, bundle: StoredBundle): Promise<void> {
   await assertBundle(bundle.directory, bundle.manifest);
-  for (const root of await nfsRoots(home)) await placeModules(fs, root, bundle);
+  for (const root of await nfsRoots(home)) await placeModules(fs, home, root, bundle);
   await placeBundle(home.tftp, bundle, fs);
 }
 

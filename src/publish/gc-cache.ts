@@ -1,0 +1,120 @@
+import { lstat } from 'node:fs/promises';
+import { join } from 'node:path';
+import { listIfAny } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import { tryLock } from '../platform/lock.ts';
+import { isAlive } from '../platform/process.ts';
+import type { Garbage } from './gc.ts';
+import { treeBytes } from './tree-bytes.ts';
+
+export interface CacheLimits {
+  /** What was not used for longer goes. */
+  readonly cacheAgeMs: number;
+  /** When there is more, what was not used for longest goes until there is not; undefined: no limit. */
+  readonly cacheBytes: number | undefined;
+  readonly now: Date;
+}
+
+interface CacheEntry {
+  readonly path: string;
+  readonly usedMs: number;
+}
+
+/**
+ * What the cache can do without: step outputs, sources, rejected bundles, work trees of dead builds, old logs.
+ * Deleting any of it costs time, nothing else; while a build runs, it is left alone.
+ */
+export async function cacheGarbage(
+  home: Home,
+  limits: CacheLimits,
+): Promise<{ garbage: Garbage[]; notes: string[] }> {
+  const builder = await runningBuild(home);
+  if (builder !== undefined) {
+    return { garbage: [], notes: [`the cache was left alone: ${builder} is running`] };
+  }
+  const entries = await cacheEntries(home);
+  const garbage: Garbage[] = [];
+  const old = (entry: CacheEntry) => limits.now.getTime() - entry.usedMs > limits.cacheAgeMs;
+  for (const { path } of entries.filter(old)) {
+    garbage.push({ kind: 'cache', path, bytes: await treeBytes(path), why: 'not used in a long time' });
+  }
+  if (limits.cacheBytes !== undefined) {
+    garbage.push(
+      ...(await overflow(
+        entries.filter((entry) => !old(entry)),
+        limits.cacheBytes,
+      )),
+    );
+  }
+  for (const path of await deadWork(home)) {
+    garbage.push({ kind: 'cache', path, bytes: await treeBytes(path), why: 'of a build that is gone' });
+  }
+  for (const log of (await entriesBelow(home.logs, 3)).filter(old)) {
+    garbage.push({ kind: 'log', path: log.path, bytes: await treeBytes(log.path), why: 'old' });
+  }
+  return { garbage, notes: [] };
+}
+
+/** The entries that have to go, least recently used first, for the rest to fit. */
+async function overflow(entries: readonly CacheEntry[], limit: number): Promise<Garbage[]> {
+  const garbage: Garbage[] = [];
+  let total = 0;
+  for (const { path } of [...entries].sort((a, b) => b.usedMs - a.usedMs)) {
+    const bytes = await treeBytes(path);
+    total += bytes;
+    if (total > limit) garbage.push({ kind: 'cache', path, bytes, why: 'more than cache-size' });
+  }
+  return garbage;
+}
+
+async function cacheEntries(home: Home): Promise<CacheEntry[]> {
+  const found = await Promise.all([
+    entriesBelow(join(home.cache, 'steps'), 2),
+    entriesBelow(join(home.cache, 'sources/sha256'), 2),
+    entriesBelow(join(home.cache, 'rejected'), 2),
+  ]);
+  return found.flat();
+}
+
+/** What is so many directories down, with when it was last used: steps are touched when they are, sources read. */
+async function entriesBelow(directory: string, depth: number): Promise<CacheEntry[]> {
+  const entries: CacheEntry[] = [];
+  for (const name of await listIfAny(directory)) {
+    const path = join(directory, name);
+    if (depth > 1) entries.push(...(await entriesBelow(path, depth - 1)));
+    else if (deadOrDone(name)) {
+      const found = await lstat(path);
+      const times = found.isDirectory() ? [found.mtimeMs] : [found.mtimeMs, found.atimeMs];
+      entries.push({ path, usedMs: Math.max(...times) });
+    }
+  }
+  return entries;
+}
+
+/** False for what a live process is still writing. */
+function deadOrDone(name: string): boolean {
+  const pid = /\.(\d+)\.[0-9a-f]{8}\.tmp$/.exec(name)?.[1];
+  return pid === undefined || !isAlive(Number(pid));
+}
+
+/** Work directories of builds that are gone. */
+async function deadWork(home: Home): Promise<string[]> {
+  const work = join(home.cache, 'work');
+  return (await listIfAny(work))
+    .filter((name) => /\.\d+\.[0-9a-f]{8}\.tmp$/.test(name) && deadOrDone(name))
+    .map((name) => join(work, name));
+}
+
+/** Words for a build that runs in this home; undefined for none. */
+async function runningBuild(home: Home): Promise<string | undefined> {
+  const root = join(home.locks, 'build');
+  for (const recipe of await listIfAny(root)) {
+    for (const name of await listIfAny(join(root, recipe))) {
+      if (!name.endsWith('.lock')) continue;
+      const taken = tryLock(join(root, recipe, name), 'kiln gc');
+      if (!('release' in taken)) return taken.heldBy?.what ?? 'a build';
+      taken.release();
+    }
+  }
+  return undefined;
+}

@@ -1,0 +1,185 @@
+import { stat } from 'node:fs/promises';
+import { basename, dirname, join } from 'node:path';
+import { bundleDirectory, listBundles, type StoredBundle } from '../bundle/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { exists, listIfAny, readlinkIfAny, temporaryBeside } from '../platform/files.ts';
+import { disk, type FileSystem, isTemporary } from '../platform/filesystem.ts';
+import type { Home } from '../platform/home.ts';
+import { type Lock, tryLock } from '../platform/lock.ts';
+import { assertCanaryChannels } from './canary.ts';
+import { withPublishLock } from './change.ts';
+import { linkPath, listChannels } from './channels.ts';
+import { type CacheLimits, cacheGarbage } from './gc-cache.ts';
+import { listPlaced } from './modules.ts';
+import { bundleOfLink, isRecent, neededByChannels, type Retention } from './needed.ts';
+import { recover, walkTftp } from './recover.ts';
+import { nfsRoots } from './settings.ts';
+import { servedDirectory } from './tftp.ts';
+import { treeBytes } from './tree-bytes.ts';
+
+export interface GcOptions extends Retention, CacheLimits {
+  /** Say what would be done, and do nothing. */
+  readonly dryRun: boolean;
+  readonly fileSystem?: FileSystem;
+}
+
+/** Something that nobody needs. */
+export interface Garbage {
+  readonly kind: 'bundle' | 'served' | 'modules' | 'cache' | 'log' | 'left over';
+  readonly path: string;
+  readonly bytes: number;
+  readonly why: string;
+}
+
+export interface GcReport {
+  readonly garbage: readonly Garbage[];
+  readonly bytes: number;
+  /** Bundles that stay, and what for. */
+  readonly kept: readonly { readonly bundle: string; readonly why: string }[];
+  /** Why something was left alone that might have gone. */
+  readonly notes: readonly string[];
+}
+
+/**
+ * Drops what no channel's last generations, pin, canary, link or running node may need: bundles with their
+ * served files and modules, and what the cache was not asked for in a long time. Alone in the home; whatever
+ * cuts it short, what is there is whole.
+ * @throws KilnError `integrity` when a channel's history is damaged, or a channel leads nowhere: then nobody
+ * knows what is needed, and nothing is dropped
+ */
+export async function collectGarbage(home: Home, options: GcOptions): Promise<GcReport> {
+  const fs = options.fileSystem ?? disk;
+  return withPublishLock(home, 'gc', async () => {
+    if (!options.dryRun) await recover(fs, home);
+    await assertNothingDangles(home);
+    const locks = new Map<string, Lock>();
+    try {
+      const report = await plan(home, options, locks);
+      if (!options.dryRun) for (const one of report.garbage) await remove(fs, one);
+      return report;
+    } finally {
+      for (const held of locks.values()) held.release();
+    }
+  });
+}
+
+/** @throws KilnError `integrity` for a channel that leads nowhere, or a canary of no channel */
+async function assertNothingDangles(home: Home): Promise<void> {
+  await assertCanaryChannels(home);
+  for (const { name, current } of await listChannels(home)) {
+    if (current === null || (await exists(linkPath(home, name)))) continue;
+    throw new KilnError('integrity', `channel ${name} leads nowhere: nothing was dropped`, {
+      place: { file: linkPath(home, name) },
+      hint: 'kiln verify --repair mends the link, or kiln publish gives the channel something to boot',
+    });
+  }
+}
+
+async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): Promise<GcReport> {
+  // Before any build lock is taken here: who holds one is building.
+  const cache = await cacheGarbage(home, options);
+  const needed = neededByChannels(await listChannels(home), options);
+  for (const { below, path, kind } of await walkTftp(home)) {
+    const id = kind === 'symlink' ? bundleOfLink(below, (await readlinkIfAny(path)) ?? '') : undefined;
+    if (id !== undefined && !needed.has(id)) needed.set(id, `${below} in the TFTP root leads to it`);
+  }
+  const bundles = await listBundles(home);
+  const garbage: Garbage[] = [];
+  const doomed = new Set<string>();
+  for (const bundle of bundles) {
+    const { id } = bundle.manifest;
+    const reason = needed.get(id) ?? (await reasonToStay(home, bundle, options, locks));
+    if (reason === undefined) {
+      doomed.add(id);
+      garbage.push(...(await garbageOf(home, bundle)));
+    } else needed.set(id, reason);
+  }
+  garbage.push(...(await orphans(home, new Set(bundles.map(({ manifest }) => manifest.id)), needed)));
+  for (const root of await nfsRoots(home)) {
+    for (const { directory, bundle, home: owner } of await listPlaced(root)) {
+      // Another home's modules are its own affair.
+      if (owner !== home.root || needed.has(bundle)) continue;
+      const why = `modules of ${bundle}`;
+      garbage.push({ kind: 'modules', path: directory, bytes: await treeBytes(directory), why });
+    }
+  }
+  garbage.push(...cache.garbage);
+  return {
+    garbage,
+    bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
+    kept: bundles
+      .filter(({ manifest }) => !doomed.has(manifest.id))
+      .map(({ manifest: { id } }) => ({ bundle: id, why: needed.get(id) ?? '' })),
+    notes: cache.notes,
+  };
+}
+
+/** Why a bundle that no channel needs stays all the same. Takes its variant's build lock, so that nobody publishes it meanwhile. */
+async function reasonToStay(
+  home: Home,
+  { directory, manifest }: StoredBundle,
+  options: GcOptions,
+  locks: Map<string, Lock>,
+): Promise<string | undefined> {
+  const { mtime } = await stat(directory);
+  if (isRecent(mtime, options)) return `put there at ${mtime.toISOString()}, less than the grace time ago`;
+  if (options.dryRun) return undefined;
+  const path = `${home.locks}/build/${manifest.recipe}/${manifest.variant}.lock`;
+  if (locks.has(path)) return undefined;
+  const taken = tryLock(path, 'kiln gc');
+  if (!('release' in taken)) return 'its variant is being built';
+  locks.set(path, taken);
+  return undefined;
+}
+
+/** What there is of a bundle: what is served first, so that nothing is served that could not be verified. */
+async function garbageOf(home: Home, { directory, manifest }: StoredBundle): Promise<Garbage[]> {
+  const { recipe, variant, id } = manifest;
+  const why = `no channel needs ${recipe}:${variant} ${id}`;
+  const served = servedDirectory(home.tftp, id);
+  const gates = `${bundleDirectory(home, recipe, variant, id)}.gates.json`;
+  return [
+    // Hard links to the store's files: they free nothing by themselves.
+    ...((await exists(served)) ? [{ kind: 'served' as const, path: served, bytes: 0, why }] : []),
+    { kind: 'bundle', path: directory, bytes: await treeBytes(directory), why },
+    ...((await exists(gates)) ? [{ kind: 'bundle' as const, path: gates, bytes: 0, why }] : []),
+  ];
+}
+
+/** Served directories whose bundle is gone, and what a gc that was killed had moved out of its place. */
+async function orphans(
+  home: Home,
+  stored: ReadonlySet<string>,
+  needed: ReadonlyMap<string, string>,
+): Promise<Garbage[]> {
+  const found: Garbage[] = [];
+  for (const id of await listIfAny(join(home.tftp, 'bundles'))) {
+    if (stored.has(id) || needed.has(id)) continue;
+    const path = servedDirectory(home.tftp, id);
+    const why = 'served, and in the store no more';
+    found.push({ kind: 'served', path, bytes: await treeBytes(path), why });
+  }
+  for (const recipe of await listIfAny(home.bundles)) {
+    for (const variant of await listIfAny(join(home.bundles, recipe))) {
+      for (const name of await listIfAny(join(home.bundles, recipe, variant))) {
+        if (!isTemporary(name)) continue;
+        const path = join(home.bundles, recipe, variant, name);
+        found.push({ kind: 'left over', path, bytes: await treeBytes(path), why: 'half removed' });
+      }
+    }
+  }
+  return found;
+}
+
+/** Out of its place by one rename, then away: nobody ever finds half of it under its name. */
+async function remove(fs: FileSystem, { path, kind }: Garbage): Promise<void> {
+  if ((await fs.look(path)) === undefined) return;
+  if (isTemporary(basename(path)) || kind === 'log') {
+    await fs.removeTree(path);
+    return;
+  }
+  const temporary = temporaryBeside(path);
+  await fs.rename(path, temporary);
+  await fs.sync(dirname(path));
+  await fs.removeTree(temporary);
+}
