@@ -1,9 +1,6 @@
 import { createInterface } from 'node:readline';
-import type { WorkerJob, WorkerMessage } from '../src/pipeline/jobs.ts';
-import { chooseVariants } from '../src/pipeline/recipes.ts';
-import { build } from '../src/pipeline/run.ts';
+import { runJob, type WorkerJob, type WorkerMessage } from '../src/pipeline/jobs.ts';
 import { KilnError } from '../src/platform/errors.ts';
-import { homeAt } from '../src/platform/home.ts';
 
 /**
  * Runs one job: a line of JSON on standard input (`WorkerJob`), lines of JSON on standard output
@@ -21,19 +18,8 @@ function say(message: WorkerMessage): void {
 }
 
 async function run(job: WorkerJob): Promise<void> {
-  const results = await build({
-    home: homeAt(job.home),
-    chosen: await chooseVariants(job.references),
-    sources: { mirrors: job.mirrors, substitutes: new Map(job.substitutes) },
-    jobs: job.jobs,
-    publish: job.publish,
-    channel: job.channel ?? undefined,
-    rebuild: job.rebuild,
-    requireGates: job.requireGates,
-    reason: job.reason ?? undefined,
-    signal: stopping.signal,
-    sink: (event) => say({ type: 'event', event }),
-  });
+  process.env.SOURCE_DATE_EPOCH = String(job.epoch);
+  const results = await runJob(job, stopping.signal, (event) => say({ type: 'event', event }));
   say({ type: 'results', results });
 }
 
@@ -42,9 +28,10 @@ input.once('line', (line) => {
   run(JSON.parse(line) as WorkerJob)
     .catch((error: unknown) => {
       if (!(error instanceof KilnError)) throw error;
-      const { kind, message, hint, place, lines } = error;
+      const { kind, message, hint, place, lines, transient } = error;
       const details = {
         lines,
+        transient,
         ...(hint === undefined ? {} : { hint }),
         ...(place === undefined ? {} : { place }),
       };

@@ -1,12 +1,14 @@
+import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { VariantResult } from '../pipeline/events.ts';
-import { buildAll } from '../pipeline/jobs.ts';
 import { type Chosen, chooseVariants } from '../pipeline/recipes.ts';
 import { channelFor } from '../pipeline/run.ts';
 import { formatSeconds } from '../platform/clock.ts';
 import { type ErrorKind, EXIT_CODES, KilnError } from '../platform/errors.ts';
 import { installTools, requireTools } from '../platform/hosttools.ts';
 import { checkChannelName } from '../publish/index.ts';
+import { buildThroughQueue } from '../queue/build.ts';
+import type { Job } from '../queue/job.ts';
 import {
   addSourceOptions,
   contextOf,
@@ -74,7 +76,7 @@ async function runBuild(
   const view = progressView(settingOf(context.settings, 'progress'));
   let results: VariantResult[];
   try {
-    results = await buildAll({
+    const request = {
       home: context.home,
       chosen,
       sources: sourceChoices(context, options),
@@ -86,7 +88,8 @@ async function runBuild(
       reason: options.reason,
       signal,
       sink: view.sink,
-    });
+    };
+    results = await buildThroughQueue(request, { confirmCancel });
   } finally {
     view.end();
   }
@@ -94,6 +97,22 @@ async function runBuild(
   else print(summary(results));
   for (const text of failures(results, command)) note(text);
   return exitCode(results);
+}
+
+/** Whether jobs that a server runs are to stop; nobody is asked off a terminal. */
+async function confirmCancel(jobs: readonly Job[]): Promise<boolean> {
+  if (jobs.length === 0) return false;
+  if (!process.stdin.isTTY || !process.stderr.isTTY) return true;
+  const terminal = createInterface({ input: process.stdin, output: process.stderr });
+  const names = jobs.map(({ id }) => id).join(', ');
+  try {
+    const answer = await terminal.question(
+      `Cancel ${names} as well? Else the server goes on with it. [y/N] `,
+    );
+    return /^y/i.test(answer.trim());
+  } finally {
+    terminal.close();
+  }
 }
 
 function checkChannels(chosen: readonly Chosen[], { channel, publish }: BuildOptions): void {

@@ -78,3 +78,19 @@ function collectSource(value: string, before: ReadonlyMap<string, string> | unde
   }
   return new Map([...(before ?? []), [name, value.slice(equals + 1)]]);
 }
+
+/** Labels from an option: `arch=i386,kvm=no`. */
+export function collectLabels(
+  text: string,
+  before: Readonly<Record<string, string>> | undefined,
+): Record<string, string> {
+  const labels: Record<string, string> = { ...before };
+  for (const part of text.split(',')) {
+    const [, name, value] = /^([\w.-]+)=([\w.+-]+)$/.exec(part) ?? [];
+    if (name === undefined || value === undefined) {
+      throw new InvalidArgumentError('expected LABEL=VALUE, e.g. arch=i386');
+    }
+    labels[name] = value;
+  }
+  return labels;
+}

@@ -7,22 +7,50 @@ import { LAST_LINE, logsOf } from '../pipeline/report.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { isAlive, lineSplitter } from '../platform/process.ts';
+import type { Job } from '../queue/job.ts';
 import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
+import { findJob, jobHistory } from './queue.ts';
 import { stopSignal } from './signals.ts';
 
 export function registerLogs(program: Command): void {
   const command = program
     .command('logs')
-    .description("print a build log: a variant's latest, or that of a bundle")
-    .argument('<RECIPE:VARIANT|BUNDLE>', "a variant, or a bundle's id or directory")
+    .description("print a build log: a variant's latest, that of a bundle, or those of a job")
+    .argument('<RECIPE:VARIANT|BUNDLE|JOB>', "a variant, a bundle's id or directory, or a job of the queue")
     .option('-f, --follow', 'go on until the build has finished')
     .action(async (reference: string, options: { follow?: boolean }) => {
       const { home, json } = await contextOf(command);
-      const log = await findLog(home, reference);
-      if (json) printJson({ log, text: await readFile(log, 'utf8') });
-      else await printLog(log, options.follow === true && isBeingWritten(log), stopSignal());
+      const logs = await findLogs(home, reference);
+      if (json) {
+        const [log, ...others] = await Promise.all(
+          logs.map(async (path) => ({ log: path, text: await readFile(path, 'utf8') })),
+        );
+        return printJson(others.length === 0 ? log : { logs: [log, ...others] });
+      }
+      const signal = stopSignal();
+      for (const log of logs) await printLog(log, options.follow === true && isBeingWritten(log), signal);
     });
+}
+
+async function findLogs(home: Home, reference: string): Promise<string[]> {
+  const job = findJob({ home }, reference);
+  if (job === undefined) return [await findLog(home, reference)];
+  const logs = logsOfJob(home, job);
+  if (logs.length > 0) return logs;
+  throw new KilnError('usage', `job ${job.id} has no log yet: it is ${job.state}`, {
+    hint: `kiln queue show ${job.id} tells what became of it`,
+  });
+}
+
+/** The latest log of each of a job's variants, in their order. */
+function logsOfJob(home: Home, job: Job): string[] {
+  const latest = new Map<string, string>();
+  for (const { news } of jobHistory({ home }, job.id)) {
+    if (news.type === 'build' && news.event.type === 'started')
+      latest.set(news.event.variant, news.event.log);
+  }
+  return job.variants.flatMap((name) => latest.get(`${job.recipe}:${name}`) ?? []);
 }
 
 async function findLog(home: Home, reference: string): Promise<string> {

@@ -19,7 +19,9 @@ import { note, reportError, styled } from './output.ts';
 import { registerPatch } from './patch.ts';
 import { registerPlan } from './plan.ts';
 import { registerPublish } from './publish.ts';
+import { registerQueue } from './queue.ts';
 import { registerRecipes } from './recipes.ts';
+import { registerServe } from './serve.ts';
 import { registerShow } from './show.ts';
 import { registerVerify } from './verify.ts';
 
@@ -72,6 +74,8 @@ export function createProgram(): Command {
     registerHold,
     registerGc,
     registerKey,
+    registerQueue,
+    registerServe,
     registerLogs,
     registerKconfig,
     registerPatch,

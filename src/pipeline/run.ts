@@ -223,7 +223,10 @@ function resultOf(
 }
 
 /** The result of a variant that nobody got to. */
-export function failedResult(variant: Variant, failure: KilnError): VariantResult {
+export function failedResult(
+  variant: { readonly name: string; readonly recipe: { readonly name: string } },
+  failure: KilnError,
+): VariantResult {
   return {
     recipe: variant.recipe.name,
     variant: variant.name,

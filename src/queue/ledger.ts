@@ -161,16 +161,14 @@ export class Ledger implements Queue {
   }
 
   events(after: number, limit = 1000): QueueEvent[] {
-    const rows = this.prepare('SELECT * FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?').all(
-      after,
-      limit,
-    );
-    return rows.map((row) => ({
-      cursor: Number(row.cursor),
-      at: Number(row.at),
-      job: row.job === null ? null : String(row.job),
-      news: JSON.parse(String(row.news)) as QueueNews,
-    }));
+    return this.prepare('SELECT * FROM events WHERE cursor > ? ORDER BY cursor LIMIT ?')
+      .all(after, limit)
+      .map(parseEvent);
+  }
+
+  /** Everything that happened to one job. */
+  historyOf(id: string): QueueEvent[] {
+    return this.prepare('SELECT * FROM events WHERE job = ? ORDER BY cursor').all(id).map(parseEvent);
   }
 
   get cursor(): number {
@@ -294,4 +292,13 @@ export class Ledger implements Queue {
 
 function parse(row: Record<string, unknown>): Job {
   return JSON.parse(String(row.document)) as Job;
+}
+
+function parseEvent(row: Record<string, unknown>): QueueEvent {
+  return {
+    cursor: Number(row.cursor),
+    at: Number(row.at),
+    job: row.job === null ? null : String(row.job),
+    news: JSON.parse(String(row.news)) as QueueNews,
+  };
 }

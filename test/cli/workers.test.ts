@@ -111,6 +111,7 @@ describe('a worker', () => {
       rebuild: false,
       requireGates: false,
       reason: null,
+      epoch: 0,
     };
     worker.stdin.write(`${JSON.stringify(job)}\n`);
     let compiling = false;

@@ -10,6 +10,7 @@ export const SPEC: BuildSpec = {
   rebuild: false,
   requireGates: false,
   reason: null,
+  epoch: 0,
 };
 
 /** A job of one recipe; its name is its key unless another is given. */

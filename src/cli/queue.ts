@@ -1,0 +1,279 @@
+import { type Command, InvalidArgumentError } from 'commander';
+import { checkSubstitutes } from '../pipeline/inputs.ts';
+import { chooseVariants } from '../pipeline/recipes.ts';
+import { serving } from '../queue/build.ts';
+import { isSettled, type Job, type QueueEvent, type VariantStatus, variantStatus } from '../queue/job.ts';
+import { hasLedger, Ledger } from '../queue/ledger.ts';
+import { requestFor, UNATTENDED_ATTEMPTS } from '../queue/request.ts';
+import {
+  addSourceOptions,
+  type Context,
+  collectLabels,
+  contextOf,
+  mirrorFlag,
+  type SourceOptions,
+  sourceChoices,
+} from './context.ts';
+import { note, print, printJson, styled, table } from './output.ts';
+import { describeEvent } from './progress.ts';
+
+interface AddOptions extends SourceOptions {
+  readonly priority: number;
+  readonly publish: boolean;
+  readonly channel?: string;
+  readonly rebuild?: boolean;
+  readonly requireGates?: boolean;
+  readonly reason?: string;
+  readonly require?: Readonly<Record<string, string>>;
+}
+
+/** A line of `kiln queue list`: one variant of one job. */
+interface Row {
+  readonly id: string;
+  readonly recipe: string;
+  readonly variant: string;
+  readonly status: VariantStatus;
+  readonly priority: number;
+  readonly submitted: string;
+  readonly worker?: string;
+}
+
+export function registerQueue(program: Command): void {
+  const queue = program
+    .command('queue')
+    .description('queue builds, and see and steer what is queued; kiln serve runs them')
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kiln queue add linux-2.4.37.11 --priority 5     all variants, before what has a lower priority
+  kiln queue list                                 what waits, runs and was done
+  kiln queue show j0123456789                     one job, with its history
+  kiln queue cancel j0123456789
+
+A job that waits or runs already for the same inputs is joined. kiln build submits and follows; kiln queue add
+submits and leaves it to kiln serve, or to the next process that serves this home.`,
+    );
+  registerAdd(queue);
+  registerLook(queue);
+  registerSteer(queue);
+  for (const command of queue.commands) command.exitOverride();
+}
+
+function registerAdd(queue: Command): void {
+  const command = queue
+    .command('add')
+    .description('queue variants of recipes: a job for each recipe')
+    .argument('[RECIPE[:VARIANT]...]', 'recipes under recipes/ or paths of YAML files (default: sample)')
+    .option('--priority <N>', 'higher runs first', priority, 0)
+    .option('--no-publish', 'leave the channels as they are')
+    .option('--channel <NAME>', "publish to NAME instead of the recipe's channel; {variant} is filled in")
+    .option('--reason <TEXT>', 'why, for the history of the channel')
+    .option('--rebuild', 'build anew what is there already')
+    .option('--require-gates', 'fail when a gate can not run where it is built')
+    .option('--require <LABEL=VALUE,...>', 'give it only to a worker with these labels', collectLabels);
+  addSourceOptions(command).action(async (references: string[], options: AddOptions) => {
+    const context = await contextOf(command, mirrorFlag(options));
+    const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
+    const sources = sourceChoices(context, options);
+    checkSubstitutes(
+      chosen.map(({ recipe }) => recipe),
+      sources,
+    );
+    const wish = {
+      sources,
+      publish: options.publish,
+      channel: options.channel,
+      rebuild: options.rebuild === true,
+      requireGates: options.requireGates === true,
+      reason: options.reason,
+      priority: options.priority,
+      attempts: UNATTENDED_ATTEMPTS,
+      labels: options.require ?? {},
+    };
+    const requests = await Promise.all(chosen.map((one) => requestFor(one, wish)));
+    const submitted = withLedger(context, (ledger) => ledger.submit(requests));
+    if (context.json) return printJson({ jobs: submitted.flatMap(({ job }) => rowsOf(job)) });
+    for (const { job, joined } of submitted) {
+      const names = job.variants.map((variant) => `${job.recipe}:${variant}`).join(', ');
+      print(`${job.id}  ${joined ? 'joined' : 'queued'}  ${names}`);
+    }
+    if (serving(context.home) === undefined) note('Nobody serves this queue now: kiln serve does.');
+  });
+}
+
+function registerLook(queue: Command): void {
+  const list = queue
+    .command('list')
+    .description('show jobs, a line for each variant')
+    .action(async () => {
+      const context = await contextOf(list);
+      const { jobs, paused } = withLedger(context, (ledger) => ({
+        jobs: ledger.jobs(),
+        paused: ledger.paused,
+      }));
+      const rows = jobs.flatMap(rowsOf);
+      if (context.json) return printJson({ jobs: rows });
+      if (rows.length === 0) print('Nothing is queued, and nothing was.');
+      else print(listTable(rows));
+      if (paused) note('The queue is paused: kiln queue resume lets it go on.');
+    });
+  const show = queue
+    .command('show')
+    .description('show one job: what it is, how it stands and what happened to it')
+    .argument('<JOB>', 'its id, from kiln queue list')
+    .action(async (id: string) => {
+      const context = await contextOf(show);
+      const { job, events } = withLedger(context, (ledger) => ({
+        job: ledger.job(id),
+        events: ledger.historyOf(id),
+      }));
+      if (context.json) return printJson({ job: { ...job, jobs: rowsOf(job) }, events });
+      print(
+        `${styled('bold', job.id, process.stdout)}  ${job.state}${job.why === null ? '' : `: ${job.why}`}\n`,
+      );
+      print(`${listTable(rowsOf(job))}\n`);
+      for (const event of events) {
+        const line = describeNews(event);
+        if (line !== undefined) print(`${iso(event.at)}  ${line}`);
+      }
+    });
+}
+
+function registerSteer(queue: Command): void {
+  const cancel = queue
+    .command('cancel')
+    .description('take jobs out of the queue; one that runs is stopped')
+    .argument('<JOB...>', 'ids, from kiln queue list')
+    .option('--reason <TEXT>', 'why', 'cancelled by kiln queue cancel')
+    .action((ids: string[], options: { reason: string }) =>
+      steer(cancel, ids, (ledger, id) => ledger.cancel(id, options.reason)),
+    );
+  const retry = queue
+    .command('retry')
+    .description('try jobs again that failed or were cancelled, or at once what waits to be tried again')
+    .argument('<JOB...>', 'ids, from kiln queue list')
+    .option('--priority <N>', 'higher runs first', priority)
+    .action((ids: string[], options: { priority?: number }) =>
+      steer(retry, ids, (ledger, id) => {
+        const job = ledger.retry(id);
+        return options.priority === undefined ? job : ledger.prioritise(id, options.priority);
+      }),
+    );
+  for (const verb of ['pause', 'resume'] as const) {
+    const command = queue
+      .command(verb)
+      .description(verb === 'pause' ? 'start nothing more; what runs goes on' : 'start again what waits')
+      .action(async () => {
+        const context = await contextOf(command);
+        const paused = withLedger(context, (ledger) => {
+          ledger[verb]();
+          return ledger.paused;
+        });
+        if (context.json) printJson({ paused });
+        else print(paused ? 'paused' : 'resumed');
+      });
+  }
+}
+
+async function steer(
+  command: Command,
+  ids: readonly string[],
+  action: (ledger: Ledger, id: string) => Job,
+): Promise<void> {
+  const context = await contextOf(command);
+  // All or none: the first id that there is not undoes the others.
+  const jobs = withLedger(context, (ledger) => ledger.write(() => ids.map((id) => action(ledger, id))));
+  if (context.json) return printJson({ jobs: jobs.flatMap(rowsOf) });
+  for (const job of jobs) {
+    print(`${job.id}  ${job.state}${job.cancelling === null ? '' : ', is to stop'}`);
+  }
+}
+
+function withLedger<T>(context: Pick<Context, 'home'>, action: (ledger: Ledger) => T): T {
+  const ledger = Ledger.of(context.home);
+  try {
+    return action(ledger);
+  } finally {
+    ledger.close();
+  }
+}
+
+/** The job of an id, where there is one; commands that take other names too ask so. */
+export function findJob(context: Pick<Context, 'home'>, id: string): Job | undefined {
+  if (!/^j[0-9a-f]{10}$/.test(id) || !hasLedger(context.home)) return undefined;
+  return withLedger(context, (ledger) => ledger.find(id));
+}
+
+/** What happened to a job that there is. */
+export function jobHistory(context: Pick<Context, 'home'>, id: string): QueueEvent[] {
+  return withLedger(context, (ledger) => ledger.historyOf(id));
+}
+
+function rowsOf(job: Job): Row[] {
+  return job.variants.map((variant) => ({
+    id: job.id,
+    recipe: job.recipe,
+    variant,
+    status: variantStatus(job, variant),
+    priority: job.priority,
+    submitted: iso(job.submitted),
+    ...(job.holder === null || isSettled(job) ? {} : { worker: job.holder.worker }),
+  }));
+}
+
+function listTable(rows: readonly Row[]): string {
+  const head = ['JOB', 'VARIANT', 'STATUS', 'PRIORITY', 'SUBMITTED', 'WORKER'];
+  return table(
+    head,
+    rows.map((row) => [
+      row.id,
+      `${row.recipe}:${row.variant}`,
+      row.status,
+      String(row.priority),
+      row.submitted,
+      row.worker ?? '-',
+    ]),
+  );
+}
+
+/** One line for what happened to a job. */
+function describeNews({ news }: QueueEvent): string | undefined {
+  switch (news.type) {
+    case 'submitted':
+      return `queued with priority ${news.priority}`;
+    case 'joined':
+      return 'joined by another who asked for the same';
+    case 'taken':
+      return `taken by ${news.worker}`;
+    case 'build':
+      return describeEvent(news.event);
+    case 'waiting':
+      return `waits again${news.notBefore === 0 ? '' : ` until ${iso(news.notBefore)}`}: ${news.why}`;
+    case 'cancelling':
+      return `is to stop: ${news.why}`;
+    case 'prioritised':
+      return `has priority ${news.priority} now`;
+    case 'settled':
+      return `${news.state}: ${news.why}`;
+    case 'refused':
+      return `a late outcome was not used: ${news.why}`;
+    case 'paused':
+    case 'resumed':
+      return news.type;
+  }
+}
+
+function iso(milliseconds: number): string {
+  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
+}
+
+const LIMIT = 1000;
+
+function priority(text: string): number {
+  const value = Number(text);
+  if (!/^[+-]?\d+$/.test(text) || Math.abs(value) > LIMIT) {
+    throw new InvalidArgumentError(`expected a whole number from -${LIMIT} to ${LIMIT}`);
+  }
+  return value;
+}
