@@ -4,7 +4,30 @@ import { KilnError } from '../platform/errors.ts';
 import { run } from '../platform/process.ts';
 
 /** The sources of Kiln's init, in the order in which they are linked. */
-const SOURCES = ['start.S', 'init.c', 'network.c', 'shell.c', 'power.c', 'text.c'];
+const SOURCES = [
+  'start.S',
+  'init.c',
+  // The network card's driver.
+  'drivers.c',
+  'cards.c',
+  'modules.c',
+  'depends.c',
+  'legacy.c',
+  'link.c',
+  'object.c',
+  'parameters.c',
+  // The network.
+  'configure.c',
+  'lease.c',
+  'dhcp.c',
+  'network.c',
+  // What all of it uses.
+  'shell.c',
+  'power.c',
+  'console.c',
+  'text.c',
+  'memory.c',
+];
 
 /** Where they are; every file there (headers too) is an input of the build. */
 export const INIT_SOURCE_DIRECTORY = join(import.meta.dirname, 'init');

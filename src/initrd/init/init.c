@@ -12,23 +12,17 @@
  * Then it does what `kiln.then=` on the kernel's command line says: poweroff, halt, reboot or shell
  * (the default).
  */
-#include "network.h"
+#include "configure.h"
+#include "console.h"
+#include "drivers.h"
+#include "kernel.h"
 #include "power.h"
 #include "shell.h"
-#include "text.h"
 
-enum { MAX_INTERFACES = 8, COMMAND_LINE_SIZE = 4096 };
+enum { COMMAND_LINE_SIZE = 4096 };
 
 /* /dev/ram0 as the kernel numbers devices: major 1, minor 0. */
 #define RAM0 "256\n"
-
-static void line_address(struct line *line, const u8 *address)
-{
-  for (int index = 0; index < 4; index++) {
-    if (index > 0) line_character(line, '.');
-    line_number(line, address[index]);
-  }
-}
 
 static void say_interface(const struct network_interface *interface)
 {
@@ -77,12 +71,12 @@ static void open_console(void)
 static void mount_file_systems(void)
 {
   char known[2048];
-  int failed = kernel_mount("proc", "/proc", "proc");
+  int failed = kernel_mount("proc", "/proc", "proc", 0, NULL);
   if (failed < 0 && failed != -EBUSY) say("can't mount /proc", "", "");
   if (read_text("/proc/filesystems", known, sizeof known) <= 0) return;
   for (const char *at = known; *at != '\0'; at++) {
     /* devfs where the kernel has it; else the image's own nodes serve. */
-    if (text_starts(at, "\tdevfs\n")) kernel_mount("devfs", "/dev", "devfs");
+    if (text_starts(at, "\tdevfs\n")) kernel_mount("devfs", "/dev", "devfs", 0, NULL);
   }
 }
 
@@ -107,7 +101,6 @@ static void report(const char *release, const char *command_line)
 {
   struct network_interface interfaces[MAX_INTERFACES];
   int up = 0;
-  say("release ", release, "");
   int count = network_interfaces(interfaces, MAX_INTERFACES);
   for (int index = 0; index < count; index++) say_interface(&interfaces[index]);
   say("cmdline ", command_line, "");
@@ -176,6 +169,9 @@ void init_main(u32 *stack)
   int length = read_text("/proc/cmdline", command_line, sizeof command_line);
   if (length < 0) command_line[0] = '\0';
   while (length > 0 && is_blank(command_line[length - 1])) command_line[--length] = '\0';
+  say("release ", names.release, "");
+  struct lease lease;
+  if (drivers_load(names.release, command_line) > 0) network_start(command_line, &lease);
   report(names.release, command_line);
   command_line_value(command_line, "kiln.then", then, sizeof then);
   act(then, environment);

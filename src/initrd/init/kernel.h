@@ -6,12 +6,7 @@
 #ifndef KILN_KERNEL_H
 #define KILN_KERNEL_H
 
-#define NULL ((void *)0)
-
-typedef unsigned char u8;
-typedef unsigned short u16;
-typedef unsigned int u32;
-typedef unsigned int size_t;
+#include "types.h"
 
 enum {
   SYS_exit = 1,
@@ -22,24 +17,57 @@ enum {
   SYS_close = 6,
   SYS_waitpid = 7,
   SYS_execve = 11,
+  SYS_chdir = 12,
   SYS_getpid = 20,
   SYS_mount = 21,
   SYS_umount = 22,
   SYS_pause = 29,
   SYS_access = 33,
   SYS_sync = 36,
+  SYS_mkdir = 39,
   SYS_ioctl = 54,
+  SYS_chroot = 61,
   SYS_dup2 = 63,
   SYS_getppid = 64,
   SYS_setsid = 66,
+  SYS_sethostname = 74,
+  SYS_gettimeofday = 78,
   SYS_reboot = 88,
+  SYS_mmap = 90,
+  SYS_munmap = 91,
   SYS_socketcall = 102,
+  SYS_setdomainname = 121,
   SYS_newuname = 122,
-  SYS_getdents = 141
+  SYS_create_module = 127,
+  SYS_init_module = 128,
+  SYS_delete_module = 129,
+  SYS_getdents = 141,
+  SYS_nanosleep = 162,
+  SYS_query_module = 167,
+  SYS_poll = 168,
+  SYS_pivot_root = 217
 };
 
-enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_DIRECTORY = 0200000 };
-enum { EBUSY = 16 };
+enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000, O_DIRECTORY = 0200000 };
+
+/* asm/errno.h */
+enum {
+  EIO = 5,
+  ENOMEM = 12,
+  EBUSY = 16,
+  EEXIST = 17,
+  ENODEV = 19,
+  EINVAL = 22,
+  ENOSPC = 28,
+  ENOSYS = 38,
+  ETIMEDOUT = 110
+};
+
+/* asm/mman.h */
+enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
+
+/* linux/fs.h */
+enum { MS_RDONLY = 1, MS_MOVE = 8192 };
 
 /* asm/termbits.h, asm/ioctls.h */
 enum { TCSBRK = 0x5409, TIOCSCTTY = 0x540e };
@@ -51,19 +79,16 @@ enum { TCSBRK = 0x5409, TIOCSCTTY = 0x540e };
 #define REBOOT_HALT 0xcdef0123u
 #define REBOOT_POWER_OFF 0x4321fedcu
 
-/* linux/net.h, linux/socket.h, linux/sockios.h */
-enum { SOCKETCALL_SOCKET = 1 };
-enum { AF_INET = 2, SOCK_DGRAM = 2 };
-enum { SIOCGIFADDR = 0x8915, SIOCGIFHWADDR = 0x8927 };
+/* linux/poll.h */
+enum { POLLIN = 1 };
 
-enum { IF_NAME_SIZE = 16, UTS_LENGTH = 65 };
-
-/* linux/if.h: struct ifreq with the one member of its union that is used here, a struct sockaddr */
-struct interface_request {
-  char name[IF_NAME_SIZE];
-  u16 family;
-  u8 data[14];
+struct poll_request {
+  int file;
+  u16 events;
+  u16 returned;
 };
+
+enum { UTS_LENGTH = 65 };
 
 /* linux/utsname.h: struct new_utsname */
 struct system_names {
@@ -116,9 +141,10 @@ static inline int kernel_ioctl(int file, int request, u32 argument)
   return call3(SYS_ioctl, (u32)file, (u32)request, argument);
 }
 
-static inline int kernel_mount(const char *device, const char *directory, const char *type)
+static inline int kernel_mount(const char *device, const char *directory, const char *type, u32 flags,
+                               const void *data)
 {
-  return system_call(SYS_mount, (u32)device, (u32)directory, (u32)type, 0, 0);
+  return system_call(SYS_mount, (u32)device, (u32)directory, (u32)type, flags, (u32)data);
 }
 
 #endif

@@ -1,5 +1,6 @@
 #include "power.h"
-#include "text.h"
+#include "console.h"
+#include "kernel.h"
 
 static u32 reboot_command(enum power_action action)
 {

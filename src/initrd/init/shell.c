@@ -1,6 +1,7 @@
 #include "shell.h"
+#include "console.h"
+#include "kernel.h"
 #include "power.h"
-#include "text.h"
 
 enum { CONSOLE_IN = 0, CONSOLE_OUT = 1, MAX_WORDS = 4 };
 
@@ -67,7 +68,7 @@ static void run_mount(char *words[MAX_WORDS])
     run_cat(mounts);
   } else if (words[2] == NULL || words[3] == NULL) {
     print("mount TYPE DEVICE DIRECTORY\n");
-  } else if (kernel_mount(words[2], words[3], words[1]) < 0) {
+  } else if (kernel_mount(words[2], words[3], words[1], 0, NULL) < 0) {
     print_failure("mount", words[3]);
   }
 }

@@ -1,23 +1,5 @@
 #include "text.h"
 
-enum { CONSOLE = 1 };
-
-/* gcc calls these by itself, even in freestanding code. */
-void *memcpy(void *to, const void *from, size_t size)
-{
-  char *target = to;
-  const char *source = from;
-  while (size-- != 0) *target++ = *source++;
-  return to;
-}
-
-void *memset(void *to, int value, size_t size)
-{
-  char *target = to;
-  while (size-- != 0) *target++ = (char)value;
-  return to;
-}
-
 size_t text_length(const char *text)
 {
   size_t length = 0;
@@ -37,15 +19,83 @@ int text_starts(const char *text, const char *start)
   return *start == '\0';
 }
 
+int text_copy(char *to, size_t size, const char *from, size_t length)
+{
+  int fits = length < size;
+  if (!fits) length = size - 1;
+  memcpy(to, from, length);
+  to[length] = '\0';
+  return fits;
+}
+
 int is_blank(char character)
 {
   return character == ' ' || character == '\t' || character == '\n' || character == '\r';
 }
 
-void line_start(struct line *line)
+const char *skip_blanks(const char *at)
+{
+  while (is_blank(*at)) at++;
+  return at;
+}
+
+const char *skip_word(const char *at)
+{
+  while (*at != '\0' && !is_blank(*at)) at++;
+  return at;
+}
+
+const char *skip_line(const char *at)
+{
+  while (*at != '\0' && *at != '\n') at++;
+  return *at == '\0' ? at : at + 1;
+}
+
+const char *base_name(const char *path)
+{
+  const char *base = path;
+  for (; *path != '\0'; path++)
+    if (*path == '/') base = path + 1;
+  return base;
+}
+
+static u32 digit_value(char digit)
+{
+  if (digit >= '0' && digit <= '9') return (u32)(digit - '0');
+  char lower = (char)(digit | 0x20);
+  return lower >= 'a' && lower <= 'f' ? (u32)(lower - 'a') + 10 : 99;
+}
+
+const char *parse_number(const char *at, u32 *value)
+{
+  int negative = *at == '-';
+  if (*at == '-' || *at == '+') at++;
+  u32 base = 10;
+  if (at[0] == '0' && (at[1] | 0x20) == 'x' && digit_value(at[2]) < 16) base = 16, at += 2;
+  else if (at[0] == '0') base = 8;
+  if (digit_value(*at) >= base) return NULL;
+  u32 number = 0;
+  while (digit_value(*at) < base) number = number * base + digit_value(*at++);
+  *value = negative ? 0 - number : number;
+  return at;
+}
+
+const char *parse_address(const char *at, u8 address[4])
+{
+  for (int index = 0; index < 4; index++) {
+    u32 number = 0;
+    if (index > 0 && *at++ != '.') return NULL;
+    if (digit_value(*at) > 9) return NULL;
+    while (digit_value(*at) <= 9 && number <= 255) number = number * 10 + digit_value(*at++);
+    if (number > 255) return NULL;
+    address[index] = (u8)number;
+  }
+  return at;
+}
+
+void line_clear(struct line *line)
 {
   line->length = 0;
-  line_text(line, "kiln: ");
 }
 
 void line_character(struct line *line, char character)
@@ -57,6 +107,11 @@ void line_character(struct line *line, char character)
 void line_text(struct line *line, const char *text)
 {
   while (*text != '\0') line_character(line, *text++);
+}
+
+void line_part(struct line *line, const char *text, size_t length)
+{
+  while (length-- != 0) line_character(line, *text++);
 }
 
 void line_number(struct line *line, u32 number)
@@ -72,56 +127,38 @@ void line_hex(struct line *line, u8 byte)
   line_character(line, digits[byte & 15]);
 }
 
-void line_say(struct line *line)
+void line_address(struct line *line, const u8 address[4])
 {
-  line->text[line->length++] = '\n';
-  size_t done = 0;
-  while (done < line->length) {
-    int written = kernel_write(CONSOLE, line->text + done, line->length - done);
-    if (written <= 0) break;
-    done += (size_t)written;
+  for (int index = 0; index < 4; index++) {
+    if (index > 0) line_character(line, '.');
+    line_number(line, address[index]);
   }
-  /* The kernel's own messages would otherwise land in the middle of a line that is still in the queue. */
-  kernel_ioctl(CONSOLE, TCSBRK, 1);
 }
 
-void say(const char *first, const char *second, const char *third)
+const char *line_string(struct line *line)
 {
-  struct line line;
-  line_start(&line);
-  line_text(&line, first);
-  line_text(&line, second);
-  line_text(&line, third);
-  line_say(&line);
+  line->text[line->length] = '\0';
+  return line->text;
 }
 
-int read_text(const char *path, char *buffer, size_t size)
-{
-  size_t length = 0;
-  int file = kernel_open(path, O_RDONLY);
-  if (file < 0) return file;
-  while (length < size - 1) {
-    int got = kernel_read(file, buffer + length, size - 1 - length);
-    if (got <= 0) break;
-    length += (size_t)got;
-  }
-  kernel_close(file);
-  buffer[length] = '\0';
-  return (int)length;
-}
-
-void command_line_value(const char *command_line, const char *name, char *value, size_t size)
+int command_line_value(const char *command_line, const char *name, char *value, size_t size)
 {
   size_t name_length = text_length(name);
-  const char *at = command_line;
+  int found = 0;
   *value = '\0';
-  while (*at != '\0') {
-    while (is_blank(*at)) at++;
-    int ours = text_starts(at, name) && at[name_length] == '=';
-    if (ours) at += name_length + 1;
-    size_t length = 0;
-    for (; *at != '\0' && !is_blank(*at); at++)
-      if (ours && length < size - 1) value[length++] = *at;
-    if (ours) value[length] = '\0';
+  for (const char *at = skip_blanks(command_line); *at != '\0'; at = skip_blanks(skip_word(at))) {
+    if (!text_starts(at, name) || at[name_length] != '=') continue;
+    const char *start = at + name_length + 1;
+    text_copy(value, size, start, (size_t)(skip_word(start) - start));
+    found = 1;
   }
+  return found;
+}
+
+int command_line_has(const char *command_line, const char *word)
+{
+  size_t length = text_length(word);
+  for (const char *at = skip_blanks(command_line); *at != '\0'; at = skip_blanks(skip_word(at)))
+    if (text_starts(at, word) && skip_word(at) == at + length) return 1;
+  return 0;
 }
