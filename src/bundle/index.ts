@@ -1,4 +1,5 @@
 export { listMembers, packReproducibly } from './archive.ts';
+export { inspectBundle, signatureFaults } from './inspect.ts';
 export {
   BOOT_FILES,
   type FileRecord,
@@ -20,6 +21,7 @@ export {
   publicKeyLine,
   type SignatureVerdict,
 } from './minisign.ts';
+export { isModule, type ModuleMember, readModuleArchive } from './modules.ts';
 export {
   checkSignature,
   publicKeyPath,

@@ -66,6 +66,8 @@ export interface Manifest {
   };
   /** The modules' number, and `path: licence` of those that taint the kernel; bundles of before have none. */
   readonly modules?: { readonly count: number; readonly tainting: readonly string[] };
+  /** How it was built. `none`: the machine has no sandbox; `off`: it was told to do without. */
+  readonly build?: { readonly sandbox: 'bubblewrap' | 'off' | 'none' };
   readonly initrd: {
     readonly kit: string;
     /** Bundles of before have ext2 and do not say so. */

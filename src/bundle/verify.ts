@@ -8,7 +8,7 @@ import { formatSums, type Manifest, UNLISTED } from './manifest.ts';
 /** One thing that is wrong with a bundle. */
 export interface BundleFault {
   readonly file: string;
-  readonly problem: 'missing' | 'damaged' | 'unexpected';
+  readonly problem: 'missing' | 'damaged' | 'unexpected' | 'unsigned' | 'other-release';
   readonly sentence: string;
 }
 

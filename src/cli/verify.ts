@@ -1,42 +1,160 @@
 import type { Command } from 'commander';
 import {
   type BundleFault,
-  checkBundle,
   findBundle,
+  inspectBundle,
   listBundles,
   type StoredBundle,
+  trustedKeys,
 } from '../bundle/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import type { Home } from '../platform/home.ts';
+import {
+  inspectServing,
+  objections,
+  type Policy,
+  policyPath,
+  type Repairs,
+  readPolicy,
+  repair,
+  type ServingReport,
+  STRICT,
+} from '../publish/index.ts';
 import { contextOf } from './context.ts';
 import { print, printJson, styled } from './output.ts';
+
+interface BundleReport {
+  readonly bundle: string;
+  readonly directory: string;
+  readonly files: number;
+  readonly faults: readonly BundleFault[];
+  /** What the policy has against it; only where one was asked for. */
+  readonly objections?: readonly string[];
+}
+
+interface VerifyOptions {
+  readonly repair?: boolean;
+  readonly policy?: boolean | string;
+}
 
 export function registerVerify(program: Command): void {
   const command = program
     .command('verify')
-    .description('hold every file of bundles against their manifests')
-    .argument('[BUNDLE...]', 'ids or directories (default: every bundle)')
-    .addHelpText('after', '\nExits with 4 when anything is missing, damaged or unexpected.')
-    .action(async (references: string[]) => {
+    .description(
+      'hold bundles against their manifests and signatures, and what nodes are served against them',
+    )
+    .argument('[BUNDLE...]', 'ids or directories (default: every bundle, every channel, the TFTP root)')
+    .option('--repair', 'mend what is served from the store: links, boot files, modules')
+    .option(
+      '--policy [FILE]',
+      "hold bundles against a policy as well (default: policy.yaml in the home, else Kiln's own)",
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kiln verify                                   every byte, every signature, every link
+  kiln verify --repair                          and put back what is missing or damaged below tftp/
+  kiln verify --policy                          what the policy would refuse to publish
+
+Exits with 4 when anything is missing, damaged, unsigned or unexpected. What Kiln did not put into the TFTP root
+(a loader's files, say) is listed and is no fault.`,
+    )
+    .action(async (references: string[], options: VerifyOptions) => {
       const { home, json } = await contextOf(command);
-      const bundles: StoredBundle[] =
+      const repairs = options.repair === true ? await repair(home) : undefined;
+      const policy = await policyOf(home, options.policy);
+      const bundles =
         references.length === 0
           ? await listBundles(home)
           : await Promise.all(references.map((reference) => findBundle(home, reference)));
-      const reports: { bundle: string; directory: string; files: number; faults: BundleFault[] }[] = [];
-      for (const { directory, manifest } of bundles) {
-        const faults = await checkBundle(directory, manifest);
-        const files = Object.keys(manifest.files).length;
-        reports.push({ bundle: manifest.id, directory, files, faults });
-        if (json) continue;
-        const verdict =
-          faults.length === 0
-            ? styled('green', 'ok', process.stdout)
-            : styled('red', 'damaged', process.stdout);
-        print(`${manifest.id}  ${manifest.recipe}:${manifest.variant}  ${files} files  ${verdict}`);
-        for (const fault of faults) print(`  ${directory}/${fault.sentence}`);
+      const reports = await inspectAll(home, bundles, policy, json ? () => undefined : print);
+      const serving = references.length === 0 ? await inspectServing(home) : undefined;
+      const ok =
+        reports.every(({ faults, objections: against = [] }) => faults.length + against.length === 0) &&
+        (serving?.faults.length ?? 0) === 0 &&
+        (repairs?.failed.length ?? 0) === 0;
+      if (json) {
+        printJson({
+          bundles: reports,
+          ...(serving === undefined ? {} : { serving }),
+          ...(repairs === undefined ? {} : { repairs }),
+          ok,
+        });
+      } else {
+        if (bundles.length === 0) print('No bundles yet: kiln build makes them.');
+        for (const text of [...servingLines(serving), ...repairLines(repairs)]) print(text);
       }
-      const ok = reports.every(({ faults }) => faults.length === 0);
-      if (json) printJson({ bundles: reports, ok });
-      else if (bundles.length === 0) print('No bundles yet: kiln build makes them.');
       process.exitCode = ok ? 0 : 4;
     });
+}
+
+async function policyOf(home: Home, given: boolean | string | undefined): Promise<Policy | undefined> {
+  if (given === undefined || given === false) return undefined;
+  if (given === true) return (await readPolicy(policyPath(home))) ?? STRICT;
+  const policy = await readPolicy(given);
+  if (policy !== undefined) return policy;
+  throw new KilnError('usage', `there is no policy ${given}`, {
+    hint: 'docs/publishing.md says what it may hold',
+  });
+}
+
+async function inspectAll(
+  home: Home,
+  bundles: readonly StoredBundle[],
+  policy: Policy | undefined,
+  say: (text: string) => void,
+): Promise<BundleReport[]> {
+  const trusted = await trustedKeys(home);
+  const reports: BundleReport[] = [];
+  for (const bundle of bundles) {
+    const { directory, manifest } = bundle;
+    const faults = await inspectBundle(bundle, trusted);
+    const against = policy === undefined ? undefined : await objections(home, bundle, policy);
+    const files = Object.keys(manifest.files).length;
+    reports.push({
+      bundle: manifest.id,
+      directory,
+      files,
+      faults,
+      ...(against === undefined ? {} : { objections: against }),
+    });
+    say(
+      `${manifest.id}  ${manifest.recipe}:${manifest.variant}  ${files} files  ${verdict(faults, against)}`,
+    );
+    for (const fault of faults) say(`  ${directory}/${fault.sentence}`);
+    for (const sentence of against ?? []) say(`  policy: ${sentence}`);
+  }
+  return reports;
+}
+
+function verdict(faults: readonly BundleFault[], against: readonly string[] | undefined): string {
+  const damaged = faults.some(({ problem }) => problem !== 'unsigned');
+  if (damaged) return styled('red', 'damaged', process.stdout);
+  if (faults.length > 0) return styled('red', 'not signed', process.stdout);
+  return (against ?? []).length > 0
+    ? styled('red', 'refused by the policy', process.stdout)
+    : styled('green', 'ok', process.stdout);
+}
+
+function servingLines(serving: ServingReport | undefined): string[] {
+  if (serving === undefined) return [];
+  const { channels, faults, foreign } = serving;
+  const state =
+    faults.length === 0 ? styled('green', 'ok', process.stdout) : styled('red', 'wrong', process.stdout);
+  return [
+    `TFTP root  ${channels.length} channels  ${state}`,
+    ...faults.map(({ sentence }) => `  ${sentence}`),
+    ...foreign.map((path) => `  not Kiln's: ${path}`),
+  ];
+}
+
+function repairLines(repairs: Repairs | undefined): string[] {
+  if (repairs === undefined) return [];
+  const { done, failed } = repairs;
+  return [
+    ...done.map((text) => `repaired: ${text}`),
+    ...failed.map((text) => `could not be repaired: ${text}`),
+    ...(done.length + failed.length === 0 ? ['nothing had to be repaired'] : []),
+  ];
 }

@@ -13,6 +13,7 @@ export type { CompatRule } from './compat/rule.ts';
 export { FAMILIES, familyFor, type KernelFamily, type Reasoned } from './family.ts';
 export { makeVariables } from './make-variables.ts';
 export { indexModules, type ModuleIndex } from './modules/index.ts';
+export { type ModuleFacts, readModule } from './modules/module.ts';
 export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {
   type KernelVersion,

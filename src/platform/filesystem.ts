@@ -155,11 +155,11 @@ export function isTemporary(name: string): boolean {
 }
 
 /** Writes a whole file or nothing, durably: a temporary beside it, flushed, renamed; then its directory. */
-export async function replaceFile(fs: FileSystem, path: string, text: string): Promise<void> {
+export async function replaceFile(fs: FileSystem, path: string, data: string | Uint8Array): Promise<void> {
   await makeDirectories(fs, dirname(path));
   const temporary = temporaryBeside(path);
   try {
-    await fs.createFile(temporary, Buffer.from(text), 0o644);
+    await fs.createFile(temporary, typeof data === 'string' ? Buffer.from(data) : data, 0o644);
     await fs.sync(temporary);
     await fs.rename(temporary, path);
   } catch (error) {

@@ -11,7 +11,10 @@ export {
   unknownChannel,
 } from './channels.ts';
 export { collectGarbage, type Garbage, type GcOptions, type GcReport } from './gc.ts';
+export { inspectServing, type ServingFault, type ServingReport } from './inspect.ts';
 export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
+export { objections, type Policy, policyPath, readPolicy, STRICT } from './policy.ts';
 export { type Published, type PublishOptions, promote, publishBundle, rollback } from './publish.ts';
+export { type Repairs, repair } from './repair.ts';
 export { placeBundle, servedDirectory, servedFiles } from './tftp.ts';

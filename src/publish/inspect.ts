@@ -8,14 +8,16 @@ import type { Home } from '../platform/home.ts';
 import { canaryLinks } from './canary.ts';
 import { channelNames, currentGeneration, linkPath, readChannel, targetOf } from './channels.ts';
 import type { ChannelRecord } from './journal.ts';
+import { modulesFaults } from './modules.ts';
 import { bundleOf } from './publish.ts';
 import { type TftpEntry, walkTftp } from './recover.ts';
+import { nfsRoots } from './settings.ts';
 import { servedDirectory, servedFaults } from './tftp.ts';
 
 /** Something that is wrong with what nodes are served. */
 export interface ServingFault {
   readonly channel?: string;
-  /** Path below the home. */
+  /** Path below the home, or absolute outside of it. */
   readonly path: string;
   readonly sentence: string;
 }
@@ -76,11 +78,28 @@ async function inspectChannel(home: Home, channel: string): Promise<ServingFault
     }
     const bundle = await bundleOf(home, now);
     const damaged = await servedFaults(disk, servedDirectory(home.tftp, bundle.manifest.id), bundle);
-    return damaged.map((name) => servedFault(home, bundle, name, channel));
+    return [
+      ...damaged.map((name) => servedFault(home, bundle, name, channel)),
+      ...(await inspectModules(home, bundle, channel)),
+    ];
   } catch (error) {
     if (!(error instanceof KilnError)) throw error;
     return [{ channel, path, sentence: `${channel}: ${error.message}` }];
   }
+}
+
+async function inspectModules(home: Home, bundle: StoredBundle, channel: string): Promise<ServingFault[]> {
+  const faults: ServingFault[] = [];
+  for (const root of await nfsRoots(home)) {
+    for (const { path } of await modulesFaults(root, bundle)) {
+      faults.push({
+        channel,
+        path,
+        sentence: `${path} is missing or not what bundle ${bundle.manifest.id} has`,
+      });
+    }
+  }
+  return faults;
 }
 
 function servedFault(home: Home, bundle: StoredBundle, name: string, channel?: string): ServingFault {

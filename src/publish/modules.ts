@@ -1,10 +1,17 @@
 import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
-import { list } from 'tar';
-import type { StoredBundle } from '../bundle/index.ts';
+import { type ModuleMember, readModuleArchive, type StoredBundle } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
-import { discard, disk, type FileSystem, isTemporary, makeDirectories } from '../platform/filesystem.ts';
+import {
+  discard,
+  disk,
+  type FileSystem,
+  isTemporary,
+  makeDirectories,
+  pointLink,
+  replaceFile,
+} from '../platform/filesystem.ts';
 
 import type { Home } from '../platform/home.ts';
 
@@ -20,16 +27,6 @@ export interface PlacedModules {
   readonly bundle: string;
   /** Digest of the archive that it was unpacked from. */
   readonly sha256: string;
-}
-
-/** A member of a bundle's module archive. */
-interface Member {
-  /** Relative to `lib/modules/<release>`. */
-  readonly path: string;
-  readonly kind: 'directory' | 'file' | 'symlink';
-  readonly mode: number;
-  readonly bytes: Buffer;
-  readonly target: string;
 }
 
 /** Where a release's modules are below an NFS root. */
@@ -64,7 +61,7 @@ export async function placeModules(
       hint: 'mount it, or take it out of nfs-roots in kiln.yaml: nodes would boot a kernel without modules',
     });
   }
-  const members = await readModules(bundle);
+  const members = await treeOf(bundle);
   await makeDirectories(fs, parent);
   for (const name of await fs.list(parent)) {
     if (isTemporary(name)) await fs.removeTree(join(parent, name));
@@ -127,61 +124,50 @@ export async function listPlaced(nfsRoot: string): Promise<PlacedModules[]> {
   return placed;
 }
 
-/** Paths below an NFS root's module tree that are missing or not what the bundle has. */
-export async function placedFaults(nfsRoot: string, bundle: StoredBundle): Promise<string[]> {
+/** Replaces what is missing or damaged of a bundle's modules below an NFS root, each by one rename. @returns what it did */
+export async function mendModules(fs: FileSystem, nfsRoot: string, bundle: StoredBundle): Promise<string[]> {
+  const repaired: string[] = [];
+  for (const { path, member } of await modulesFaults(nfsRoot, bundle)) {
+    if (member.kind === 'directory') await fs.makeDirectory(path);
+    else if (member.kind === 'symlink') await pointLink(fs, member.target, path);
+    else await replaceFile(fs, path, member.bytes);
+    repaired.push(`put ${path} back`);
+  }
+  return repaired;
+}
+
+/** What is missing below an NFS root of a bundle's modules, or is not what the bundle has; parents first. */
+export async function modulesFaults(
+  nfsRoot: string,
+  bundle: StoredBundle,
+): Promise<{ readonly path: string; readonly member: ModuleMember }[]> {
   const directory = modulesDirectory(nfsRoot, bundle.manifest.release);
-  const faults: string[] = [];
-  for (const member of await readModules(bundle)) {
+  const faults: { path: string; member: ModuleMember }[] = [];
+  for (const member of await treeOf(bundle)) {
     const path = join(directory, member.path);
-    const found = await disk.look(path);
-    const right =
-      member.kind === 'symlink'
-        ? (await disk.readlink(path)) === member.target
-        : member.kind === 'directory'
-          ? found?.isDirectory() === true
-          : found?.isFile() === true && (await sameBytes(path, member.bytes));
-    if (!right) faults.push(path);
+    if (!(await isRight(path, member))) faults.push({ path, member });
   }
   return faults;
 }
 
-async function sameBytes(path: string, bytes: Buffer): Promise<boolean> {
-  return bytes.equals(await readFile(path));
+async function isRight(path: string, member: ModuleMember): Promise<boolean> {
+  if (member.kind === 'symlink') return (await disk.readlink(path)) === member.target;
+  const found = await disk.look(path);
+  if (member.kind === 'directory') return found?.isDirectory() === true;
+  return found?.isFile() === true && member.bytes.equals(await readFile(path));
 }
 
-/** Reads the modules of a bundle whose archive was verified. @throws KilnError `integrity` for a path that leaves it */
-async function readModules(bundle: StoredBundle): Promise<Member[]> {
-  const { release } = bundle.manifest;
-  const prefix = `lib/modules/${release}/`;
-  const members: Member[] = [];
-  await list({
-    file: join(bundle.directory, 'modules.tar.gz'),
-    onReadEntry: (entry) => {
-      const name = entry.path.replace(/\/$/, '');
-      const kind =
-        entry.type === 'Directory' ? 'directory' : entry.type === 'SymbolicLink' ? 'symlink' : 'file';
-      const path = name.startsWith(prefix) ? name.slice(prefix.length) : undefined;
-      const chunks: Buffer[] = [];
-      entry.on('data', (chunk: Buffer) => chunks.push(chunk));
-      entry.on('end', () => {
-        if (path === undefined) return;
-        assertInside(path, bundle);
-        const mode = (entry.mode ?? 0o644) & 0o777;
-        members.push({ path, kind, mode, bytes: Buffer.concat(chunks), target: entry.linkpath ?? '' });
-      });
-    },
+/** The members below `lib/modules/<release>`, by their paths from there. @throws KilnError `integrity` for one that leaves it */
+async function treeOf(bundle: StoredBundle): Promise<ModuleMember[]> {
+  const prefix = `lib/modules/${bundle.manifest.release}/`;
+  const members = (await readModuleArchive(bundle)).filter(({ path }) => path.startsWith(prefix));
+  return members.map((member) => {
+    const path = member.path.slice(prefix.length);
+    if (!path.split('/').some((part) => part === '..' || part === '')) return { ...member, path };
+    throw new KilnError(
+      'integrity',
+      `modules.tar.gz of ${bundle.manifest.id} has ${member.path}, which leaves its tree`,
+      { place: { file: join(bundle.directory, 'modules.tar.gz') }, hint: 'build the bundle again' },
+    );
   });
-  return members;
-}
-
-function assertInside(path: string, bundle: StoredBundle): void {
-  if (!path.split('/').some((part) => part === '..' || part === '')) return;
-  throw new KilnError(
-    'integrity',
-    `modules.tar.gz of ${bundle.manifest.id} has ${path}, which leaves its tree`,
-    {
-      place: { file: join(bundle.directory, 'modules.tar.gz') },
-      hint: 'build the bundle again',
-    },
-  );
 }

@@ -18,6 +18,7 @@ import { flip, mendLink } from './flip.ts';
 import type { ChannelRecord, Generation } from './journal.ts';
 import { placeModules } from './modules.ts';
 import { assertNotPinned } from './pin.ts';
+import { assertPolicy } from './policy.ts';
 import { keepReserve } from './reserve.ts';
 import { nfsRoots } from './settings.ts';
 import { placeBundle } from './tftp.ts';
@@ -145,6 +146,7 @@ export async function promote(
 /** All that a flip to a bundle relies on, verified and in its place before the flip. */
 async function makeReady(fs: FileSystem, home: Home, bundle: StoredBundle): Promise<void> {
   await assertBundle(bundle.directory, bundle.manifest);
+  await assertPolicy(home, bundle);
   for (const root of await nfsRoots(home)) await placeModules(fs, home, root, bundle);
   await placeBundle(home.tftp, bundle, fs);
 }

@@ -1,0 +1,76 @@
+import { join, relative } from 'node:path';
+import { assertBundle, listBundles, type StoredBundle } from '../bundle/index.ts';
+import { KilnError } from '../platform/errors.ts';
+import { disk } from '../platform/filesystem.ts';
+import type { Home } from '../platform/home.ts';
+import { withPublishLock } from './change.ts';
+import { currentGeneration, linkPath, listChannels, targetOf } from './channels.ts';
+import { mendLink } from './flip.ts';
+import { mendModules, placeModules } from './modules.ts';
+import { bundleOf } from './publish.ts';
+import { recover } from './recover.ts';
+import { nfsRoots } from './settings.ts';
+import { placeBundle, servedDirectory, servedFaults } from './tftp.ts';
+
+/** What `repair` did, and what it could not do. */
+export interface Repairs {
+  readonly done: readonly string[];
+  readonly failed: readonly string[];
+}
+
+/**
+ * Makes what nodes are served what histories and store say: settles what crashes left open, puts channels' links
+ * back, and replaces served files and modules that are missing or damaged by those of the store, each by one
+ * rename. A bundle that is damaged in the store itself can't be mended, only built again.
+ */
+export async function repair(home: Home): Promise<Repairs> {
+  return withPublishLock(home, 'verify --repair', async () => {
+    const done = (await recover(disk, home)).map((path) => `removed ${relative(home.root, path)}`);
+    const failed: string[] = [];
+    const attempt = async (action: () => Promise<string[]>) => {
+      try {
+        done.push(...(await action()));
+      } catch (error) {
+        if (!(error instanceof KilnError)) throw error;
+        failed.push(error.message);
+      }
+    };
+    for (const bundle of await listBundles(home)) {
+      await attempt(() => repairServed(home, bundle));
+    }
+    for (const record of await listChannels(home)) {
+      const now = currentGeneration(record);
+      if (now === undefined) continue;
+      await attempt(async () => {
+        const bundle = await bundleOf(home, now);
+        const repaired = await repairModules(home, bundle);
+        await assertBundle(bundle.directory, bundle.manifest);
+        await placeBundle(home.tftp, bundle);
+        const target = targetOf(record.name, now);
+        if ((await disk.readlink(linkPath(home, record.name))) === target) return repaired;
+        await mendLink(disk, home, record, target);
+        return [...repaired, `pointed ${record.name} to ${target}`];
+      });
+    }
+    return { done, failed };
+  });
+}
+
+async function repairServed(home: Home, bundle: StoredBundle): Promise<string[]> {
+  const directory = servedDirectory(home.tftp, bundle.manifest.id);
+  if ((await disk.look(directory)) === undefined) return [];
+  const damaged = await servedFaults(disk, directory, bundle);
+  if (damaged.length === 0) return [];
+  await assertBundle(bundle.directory, bundle.manifest);
+  await placeBundle(home.tftp, bundle);
+  return damaged.map((name) => `linked ${relative(home.root, join(directory, name))} from the store`);
+}
+
+async function repairModules(home: Home, bundle: StoredBundle): Promise<string[]> {
+  const repaired: string[] = [];
+  for (const root of await nfsRoots(home)) {
+    await placeModules(disk, home, root, bundle);
+    repaired.push(...(await mendModules(disk, root, bundle)));
+  }
+  return repaired;
+}
