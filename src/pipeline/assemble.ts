@@ -8,7 +8,7 @@ import {
   type SourceRecord,
   writeProvenance,
 } from '../bundle/index.ts';
-import { bootConfigs, type Initrd } from '../initrd/index.ts';
+import type { Initrd } from '../initrd/index.ts';
 import type { Toolchain } from '../kernel/index.ts';
 import { sha256 } from '../platform/digest.ts';
 import type { Variant } from '../recipe/variants.ts';
@@ -16,6 +16,7 @@ import type { FetchedSource } from '../sources/index.ts';
 import { commandLine, expectations, networkCard } from './boot-options.ts';
 import type { Compiled } from './compile.ts';
 import type { Configured } from './configure.ts';
+import { makeImages } from './images.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { TreeRecord } from './tree.ts';
 
@@ -32,6 +33,10 @@ export interface AssembleRequest {
   readonly initrd: Initrd;
   readonly toolchain: Toolchain;
   readonly epoch: number;
+  /** For files on the way. */
+  readonly workDirectory: string;
+  readonly signal: AbortSignal;
+  readonly log: string;
 }
 
 /** Puts a bundle's files into a directory and says in a manifest what they are; gates have not run yet. */
@@ -48,15 +53,9 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
     await packReproducibly(compiled.modulesRoot, join(staged, 'modules.tar.gz'), epoch);
   }
   const cmdline = commandLine(variant, initrd);
-  const configs = bootConfigs({
-    id: keys.id,
-    files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
-    cmdline,
-    label: variant.fullName,
-  });
-  const { images } = variant.recipe;
-  if (images.includes('pxe')) await writeFile(join(staged, 'pxelinux.cfg'), configs['pxelinux.cfg']);
-  if (images.includes('ipxe')) await writeFile(join(staged, 'boot.ipxe'), configs['boot.ipxe']);
+  const { workDirectory, toolchain, signal, log } = request;
+  const { compiler } = toolchain;
+  await makeImages({ staged, workDirectory, variant, id: keys.id, cmdline, compiler, epoch, signal, log });
   return writeProvenance(staged, await describe(request, cmdline));
 }
 

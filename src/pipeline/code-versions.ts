@@ -32,6 +32,7 @@ const CODE_OF = {
     'bundle/manifest.ts',
     'bundle/provenance.ts',
     'pipeline/assemble.ts',
+    'pipeline/images.ts',
     'pipeline/boot-options.ts',
   ],
 } as const;

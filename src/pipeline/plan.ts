@@ -86,7 +86,7 @@ export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
     extraversion: recipe.extraversion,
     release: recipe.release,
     initrd: variant.initrd,
-    images: recipe.images,
+    images: { names: recipe.images, nbi: recipe.nbi, floppy: recipe.floppy },
     boot: variant.boot,
     gates: recipe.gates,
     channel: variant.channel,

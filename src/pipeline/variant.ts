@@ -19,6 +19,7 @@ import { type StepCache, workDirectory } from './cache.ts';
 import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
 import { type Configured, cachedConfig, configure } from './configure.ts';
 import { bootInStaging, gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
+import { requireImageTools } from './images.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { LoadedRecipe } from './recipes.ts';
 import type { Reporter } from './report.ts';
@@ -65,6 +66,7 @@ export async function storedBundle(
 /** Takes a variant through its steps, from the tree to a stored bundle that has passed its gates. */
 export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
+  await requireImageTools(variant.recipe.images);
   const work = await workDirectory(home, `${variant.recipe.name}-${variant.name}`);
   try {
     const { tree, configured, compiled } = await makeKernel(job, join(work, 'linux'));
@@ -91,6 +93,9 @@ export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
         initrd,
         toolchain,
         epoch,
+        workDirectory: join(work, 'images'),
+        signal: job.signal,
+        log: reporter.log,
       });
       await reportRebuild(job, made);
       return { made, detail: `${keys.id}, ${Object.keys(made.files).length} files` };

@@ -76,6 +76,23 @@ export const HOST_TOOLS: readonly HostTool[] = [
   ...['flex', 'bison', 'bc'].map(
     (name): HostTool => ({ name, package: name, need: 'optional', purpose: 'builds kernels from 2.6 on' }),
   ),
+  { name: 'mtools', package: 'mtools', need: 'optional', purpose: 'makes floppy images (mformat, mcopy)' },
+  { name: 'syslinux', package: 'syslinux', need: 'optional', purpose: 'makes floppy images boot' },
+  { name: 'xorriso', package: 'xorriso', need: 'optional', purpose: 'makes CD images' },
+  {
+    name: 'ISOLINUX',
+    package: 'isolinux',
+    need: 'optional',
+    purpose: 'makes CD images boot',
+    files: ['/usr/lib/ISOLINUX/isolinux.bin'],
+  },
+  {
+    name: "SYSLINUX's modules",
+    package: 'syslinux-common',
+    need: 'optional',
+    purpose: 'makes CD images boot, and serves PXELINUX',
+    files: ['/usr/lib/syslinux/modules/bios/ldlinux.c32'],
+  },
   {
     name: 'depmod',
     package: 'kmod',
@@ -86,6 +103,13 @@ export const HOST_TOOLS: readonly HostTool[] = [
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'cpio', package: 'cpio', need: 'test', purpose: 'reads cpio images' },
   { name: 'bsdtar', package: 'libarchive-tools', need: 'test', purpose: 'reads cpio images' },
+  {
+    name: 'wraplinux',
+    package: 'wraplinux',
+    need: 'test',
+    purpose: 'what NBI images are compared with',
+    files: ['/usr/bin/wraplinux'],
+  },
   { name: 'genromfs', package: 'genromfs', need: 'test', purpose: 'what romfs images are compared with' },
   {
     name: 'mkfs.cramfs',

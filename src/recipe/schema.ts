@@ -115,7 +115,25 @@ const initrd = z.strictObject({
   inodes: inodes.default('auto'),
 });
 
-const image = z.enum(['pxe', 'ipxe']);
+const image = z
+  .enum(['pxe', 'ipxe', 'nbi', 'floppy', 'iso'])
+  .describe(
+    'PXELINUX and iPXE configurations; an image for Etherboot; media for machines that boot no network',
+  );
+const nbi = z.strictObject({
+  layout: z
+    .enum(['mknbi', 'linear'])
+    .default('mknbi')
+    .describe(
+      'Where things go in memory: as mknbi, or as wraplinux for kernels whose setup is too long for it',
+    ),
+});
+const floppy = z.strictObject({
+  size: z
+    .union([z.literal('auto'), z.literal(1440), z.literal(2880)])
+    .default('auto')
+    .describe('KiB of the disk; auto: the smaller that holds everything'),
+});
 const gate = z.enum(['audit', 'verify', 'boot']);
 
 const variant = z.strictObject({
@@ -178,6 +196,8 @@ export const recipeSchema = z.strictObject({
     .prefault({}),
   initrd: initrd.prefault({}),
   images: z.array(image).default(['pxe', 'ipxe']),
+  nbi: nbi.prefault({}),
+  floppy: floppy.prefault({}),
   boot: boot.default({}),
   gates: z.array(gate).default(['audit', 'verify', 'boot']),
   channel: z
