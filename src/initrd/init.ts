@@ -21,6 +21,11 @@ const SOURCES = [
   'lease.c',
   'dhcp.c',
   'network.c',
+  // The root.
+  'root.c',
+  'rootpath.c',
+  'nfs.c',
+  'rpc.c',
   // What all of it uses.
   'shell.c',
   'power.c',

@@ -99,13 +99,14 @@ static void drive_all(const char *devices, const char *niclist, const char *rele
   if (cards == 0) say("no PCI card of /etc/niclist; one for ISA is named by NIC=driver IO=address IRQ=number", "", "");
 }
 
-static void load_listed(const char *release)
+/* False when there is no list to go by. */
+static int load_listed(const char *release)
 {
   struct file devices, niclist;
   int error = file_read(&niclist, "/etc/niclist");
   if (error < 0) {
     say("no driver for a network card: neither in the kernel, nor in /etc/niclist, nor by NIC=", "", "");
-    return;
+    return 0;
   }
   error = file_read(&devices, "/proc/bus/pci/devices");
   if (error < 0) say_error("no PCI in this kernel or machine: ", "/proc/bus/pci/devices", error);
@@ -114,6 +115,7 @@ static void load_listed(const char *release)
     file_free(&devices);
   }
   file_free(&niclist);
+  return 1;
 }
 
 int drivers_load(const char *release, const char *command_line)
@@ -124,6 +126,7 @@ int drivers_load(const char *release, const char *command_line)
   if (named_driver(command_line, driver, parameters, sizeof parameters)) {
     say("network card by NIC=: driver ", driver, "");
     modules_load(release, driver, parameters);
-  } else load_listed(release);
-  return network_cards();
+  } else if (!load_listed(release)) return 0;
+  int cards = network_cards();
+  return cards > 0 ? cards : -ENODEV;
 }

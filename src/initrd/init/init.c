@@ -1,6 +1,8 @@
 /*
  * Kiln's init: the first program of a node that boots from an initrd of Kiln's making. It runs as
- * /linuxrc, /init or /sbin/init. What it says on the console is a contract that the boot gate reads:
+ * /linuxrc, /init or /sbin/init. It gives the network card its driver, gets an address, and then runs from
+ * the root that the command line or DHCP names by NFS, or else from the initrd alone. It says a line on the
+ * console for each step; some of them are a contract that the boot gate reads:
  *
  *   kiln: release <uname -r>
  *   kiln: <interface> <hardware address> <IPv4 address>      (or `no address`), a line for each
@@ -9,20 +11,33 @@
  *   kiln: down <release> no address                          when no interface has one
  *   kiln: ready
  *
- * Then it does what `kiln.then=` on the kernel's command line says: poweroff, halt, reboot or shell
- * (the default).
+ * From the initrd alone it then does what `kiln.then=` on the kernel's command line says: poweroff, halt,
+ * reboot or shell (the default). A node that could not get where it should offers a shell, and starts over
+ * when nobody takes it.
  */
 #include "configure.h"
 #include "console.h"
 #include "drivers.h"
 #include "kernel.h"
 #include "power.h"
+#include "root.h"
 #include "shell.h"
 
 enum { COMMAND_LINE_SIZE = 4096 };
 
 /* /dev/ram0 as the kernel numbers devices: major 1, minor 0. */
 #define RAM0 "256\n"
+
+/* A root that has this file is not left for another: so an NFS root can have this program as its init. */
+#define LAST_ROOT "/etc/kiln.last-root"
+
+/* What is known of this node. */
+struct node {
+  struct system_names names;
+  char command_line[COMMAND_LINE_SIZE];
+  char then[32];
+  struct lease lease;
+};
 
 static void say_interface(const struct network_interface *interface)
 {
@@ -144,15 +159,99 @@ static void act(const char *then, char **environment)
   offer_shell(environment);
 }
 
+enum { RESTART_SECONDS = 60 };
+
+/* Seconds until a node that failed starts over: kiln.timeout=, or the kernel's own panic=; 0 is never. */
+static u32 seconds_to_restart(const char *command_line)
+{
+  static const char *const names[] = {"kiln.timeout", "panic"};
+  char value[16];
+  u32 seconds = RESTART_SECONDS;
+  for (int index = 1; index >= 0; index--)
+    if (command_line_value(command_line, names[index], value, sizeof value)) parse_number(value, &seconds);
+  return seconds;
+}
+
+/* Waits for a line from the console; false when none comes in that time. */
+static int somebody_is_there(u32 seconds)
+{
+  char byte;
+  struct poll_request console = {0, POLLIN, 0};
+  u32 time[2] = {seconds, 0};
+  if (call3(SYS_poll, (u32)&console, 1, seconds * 1000) <= 0) return 0;
+  if (kernel_read(0, &byte, 1) == 1) return 1;
+  /* No console at all: wait all the same, the server may be back then. */
+  call2(SYS_nanosleep, (u32)time, 0);
+  return 0;
+}
+
+static void give_up(const struct node *node, char **environment)
+{
+  struct line line;
+  u32 seconds = seconds_to_restart(node->command_line);
+  if (*node->then != '\0') act(node->then, environment);
+  if (seconds == 0) offer_shell(environment);
+  line_start(&line);
+  line_text(&line, "press Enter for a shell; this node starts over in ");
+  line_number(&line, seconds);
+  line_text(&line, " s");
+  line_say(&line);
+  if (somebody_is_there(seconds)) offer_shell(environment);
+  power_end(POWER_REBOOT);
+}
+
+static void read_node(struct node *node)
+{
+  call1(SYS_newuname, (u32)&node->names);
+  int length = read_text("/proc/cmdline", node->command_line, sizeof node->command_line);
+  while (length > 0 && is_blank(node->command_line[length - 1])) node->command_line[--length] = '\0';
+  command_line_value(node->command_line, "kiln.then", node->then, sizeof node->then);
+}
+
+/* What option 129 says counts like the command line's own words, which come last and win. */
+static void add_arguments(struct node *node)
+{
+  char given[COMMAND_LINE_SIZE];
+  const char *arguments = node->lease.arguments;
+  size_t length = text_length(arguments);
+  if (length == 0) return;
+  memcpy(given, node->command_line, sizeof given);
+  memcpy(node->command_line, arguments, length);
+  node->command_line[length] = ' ';
+  text_copy(node->command_line + length + 1, sizeof node->command_line - length - 1, given, text_length(given));
+  command_line_value(node->command_line, "kiln.then", node->then, sizeof node->then);
+}
+
+static void bring_up(struct node *node, char **arguments, char **environment)
+{
+  char path[256];
+  const char *release = node->names.release;
+  say("release ", release, "");
+  if (call2(SYS_access, (u32)LAST_ROOT, 0) == 0) {
+    say("this root is the last one: it has ", LAST_ROOT, "");
+    report(release, node->command_line);
+    act(node->then, environment);
+  }
+  int cards = drivers_load(release, node->command_line);
+  int is_up = cards > 0 && network_start(node->command_line, &node->lease);
+  report(release, node->command_line);
+  add_arguments(node);
+  enum root_choice root = root_choose(node->command_line, &node->lease, path, sizeof path);
+  if (is_up && root == ROOT_IS_NFS)
+    root_enter(release, node->command_line, &node->lease, path, arguments, environment);
+  if (root == ROOT_IS_UNKNOWN)
+    say("root=/dev/nfs, and neither nfsroot= nor DHCP's root-path (option 17) says where it is", "", "");
+  if (root != ROOT_IS_INITRD || (cards != 0 && !is_up)) give_up(node, environment);
+  act(node->then, environment);
+}
+
 /* Called by start.S with the stack as the kernel lays it out: argc, argv, NULL, envp, NULL. */
 void init_main(u32 *stack);
 void init_main(u32 *stack)
 {
   char **environment = (char **)(stack + stack[0] + 2);
-  char command_line[COMMAND_LINE_SIZE];
-  char then[32];
-  struct system_names names;
-
+  struct node node;
+  memset(&node, 0, sizeof node);
   open_console();
   if (call0(SYS_getpid) != 1) {
     /* Started by hand on a running system: its /proc and /dev are not ours to touch. */
@@ -164,15 +263,6 @@ void init_main(u32 *stack)
   }
   mount_file_systems();
   open_console();
-
-  call1(SYS_newuname, (u32)&names);
-  int length = read_text("/proc/cmdline", command_line, sizeof command_line);
-  if (length < 0) command_line[0] = '\0';
-  while (length > 0 && is_blank(command_line[length - 1])) command_line[--length] = '\0';
-  say("release ", names.release, "");
-  struct lease lease;
-  if (drivers_load(names.release, command_line) > 0) network_start(command_line, &lease);
-  report(names.release, command_line);
-  command_line_value(command_line, "kiln.then", then, sizeof then);
-  act(then, environment);
+  read_node(&node);
+  bring_up(&node, (char **)(stack + 1), environment);
 }

@@ -36,6 +36,7 @@ enum {
   SYS_mmap = 90,
   SYS_munmap = 91,
   SYS_socketcall = 102,
+  SYS_syslog = 103,
   SYS_setdomainname = 121,
   SYS_newuname = 122,
   SYS_create_module = 127,

@@ -1,6 +1,7 @@
 #include "shell.h"
 #include "console.h"
 #include "kernel.h"
+#include "modules.h"
 #include "power.h"
 
 enum { CONSOLE_IN = 0, CONSOLE_OUT = 1, MAX_WORDS = 4 };
@@ -73,6 +74,35 @@ static void run_mount(char *words[MAX_WORDS])
   }
 }
 
+static void run_insmod(char *words[MAX_WORDS])
+{
+  struct system_names names;
+  call1(SYS_newuname, (u32)&names);
+  if (words[1] == NULL) print("insmod MODULE [NAME=VALUE]\n");
+  else modules_load(names.release, words[1], words[2] == NULL ? "" : words[2]);
+}
+
+/* linux/kernel.h: the kernel's messages, all of them. */
+enum { SYSLOG_READ_ALL = 3 };
+
+static void run_dmesg(char *words[MAX_WORDS])
+{
+  char buffer[16384];
+  (void)words;
+  int got = call3(SYS_syslog, SYSLOG_READ_ALL, (u32)buffer, sizeof buffer);
+  if (got > 0) kernel_write(CONSOLE_OUT, buffer, (size_t)got);
+}
+
+/* A program keeps its process: this one stays the first. */
+static void run_again(char *words[MAX_WORDS])
+{
+  char *arguments[] = {"init", NULL};
+  char *environment[] = {NULL};
+  (void)words;
+  call3(SYS_execve, (u32) "/sbin/init", (u32)arguments, (u32)environment);
+  print_failure("again", "/sbin/init");
+}
+
 static void run_poweroff(char *words[MAX_WORDS])
 {
   (void)words;
@@ -98,6 +128,9 @@ static const struct command commands[] = {
     {"ls", "ls [DIRECTORY]                names in a directory\n", run_ls},
     {"cat", "cat FILE                      a file's text\n", run_cat},
     {"mount", "mount [TYPE DEVICE DIRECTORY] mounts, or lists what is mounted\n", run_mount},
+    {"insmod", "insmod MODULE [NAME=VALUE]    loads a module and what it depends on\n", run_insmod},
+    {"dmesg", "dmesg                         the kernel's messages\n", run_dmesg},
+    {"again", "again                         starts over, without a reboot\n", run_again},
     {"reboot", "reboot\n", run_reboot},
     {"poweroff", "poweroff\n", run_poweroff},
     {"halt", "halt\n", run_halt},
