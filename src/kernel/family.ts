@@ -3,6 +3,7 @@ import { separateTargets } from '../kconfig/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { REPRODUCIBLE_RULES } from './compat/makefiles.ts';
 import type { CompatRule } from './compat/rule.ts';
+import { COMPAT_RULES_2_2 } from './compat/rules-2.2.ts';
 import { COMPAT_RULES_2_4 } from './compat/rules-2.4.ts';
 
 /** A flag or a make variable, and what happens without it. */
@@ -181,6 +182,30 @@ const LINUX_2_4: KernelFamily = {
   reproducibleRules: REPRODUCIBLE_RULES,
 };
 
+const LINUX_2_2: KernelFamily = {
+  ...LINUX_2_4,
+  name: 'linux-2.2-i386',
+  covers: '2.2.x on i386',
+  versions: /^2\.2\.\d+(?!\d)/,
+  // The boot sector and setup are in the syntax of bin86.
+  tools: ['as86', 'ld86'],
+  compilerFlags: [
+    {
+      value: '-D__KERNEL__',
+      reason: "the Makefile's own word for the compiler, which this one replaces, has it",
+    },
+    {
+      value: '-I{tree}/include',
+      reason: "the Makefile's own word for the compiler, which this one replaces, has it",
+    },
+    ...COMPILER_FLAGS_2_4,
+    { value: '-fcommon', reason: 'headers define variables that several files share' },
+    { value: '-mpreferred-stack-boundary=2', reason: 'the Makefile does not ask for it: stacks are small' },
+  ],
+  shipped: [{ file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' }],
+  compatRules: COMPAT_RULES_2_2,
+};
+
 const VARIABLES_KBUILD: readonly Reasoned[] = [
   { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
   {
@@ -232,6 +257,7 @@ const LINUX_KBUILD: KernelFamily = {
       reason:
         "today's make refuses rules that have plain and pattern targets: each kind gets a rule of its own",
       files: ['Makefile'],
+      guard: (peek) => peek('scripts/kconfig/Makefile') !== undefined,
       rewrite: separateTargets,
     },
   ],
@@ -239,7 +265,7 @@ const LINUX_KBUILD: KernelFamily = {
 };
 
 /** Every family that Kiln can build. */
-export const FAMILIES: readonly KernelFamily[] = [LINUX_2_4, LINUX_KBUILD];
+export const FAMILIES: readonly KernelFamily[] = [LINUX_2_2, LINUX_2_4, LINUX_KBUILD];
 
 /**
  * The family of a kernel version such as `2.4.22`.

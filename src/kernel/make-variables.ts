@@ -20,7 +20,7 @@ export function makeVariables(
       hint: 'choose a home whose path has letters, digits and / . , _ + @ % - alone',
     });
   }
-  const flags = family.compilerFlags.map(({ value }) => value);
+  const flags = family.compilerFlags.map(({ value }) => value.replace('{tree}', top));
   // __FILE__ of an included header is an absolute path.
   const launcher = options.launcher === undefined ? [] : [options.launcher];
   const compiler = [...launcher, toolchain.compiler, ...flags, `-ffile-prefix-map=${top}=.`].join(' ');

@@ -99,6 +99,15 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'optional',
     purpose: 'indexes the modules of kernels from 2.6 on',
   },
+  ...['as86', 'ld86'].map(
+    (name): HostTool => ({
+      name,
+      package: 'bin86',
+      need: 'optional',
+      purpose: 'assembles the boot sector of kernels of 2.2',
+      version: ['-v'],
+    }),
+  ),
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'cpio', package: 'cpio', need: 'test', purpose: 'reads cpio images' },

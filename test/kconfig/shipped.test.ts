@@ -1,6 +1,6 @@
 import { readdirSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { afterAll, beforeAll, describe, expect, test } from 'vitest';
+import { afterAll, beforeAll, describe, expect, onTestFinished, test } from 'vitest';
 import { type ConfigTree, loadTree, parseFragment, resolveConfig } from '../../src/kconfig/index.ts';
 import { type ConfigFiles, kernelTarball, unpackConfigFiles } from './cml1/kernels.ts';
 
@@ -51,7 +51,7 @@ describe.each(['2.4.22', '2.4.37.11'])('on Linux %s', (version) => {
   const tarball = kernelTarball(version);
   const title = tarball === undefined ? ` (skipped: no linux-${version} tarball)` : '';
   const fitting = names.filter(
-    (name) => ELSEWHERE[version]?.includes(name) === false && !name.startsWith('modern/'),
+    (name) => ELSEWHERE[version]?.includes(name) === false && !/^(?:modern|2\.2)\//.test(name),
   );
   let files: ConfigFiles | undefined;
   let tree: ConfigTree | undefined;
@@ -83,4 +83,26 @@ describe.each(['2.4.22', '2.4.37.11'])('on Linux %s', (version) => {
       version === '2.4.22' ? 'the patch openMosix' : 'openMosix dropped MFS and DFSA with 2.4.26',
     );
   });
+});
+
+describe.each(['2.2.17', '2.2.26'])('on Linux %s', (version) => {
+  const tarball = kernelTarball(version);
+  const title = tarball === undefined ? ` (skipped: no linux-${version} tarball)` : '';
+  const cards = names.filter((name) => name.startsWith('2.2/nic/'));
+
+  test.skipIf(tarball === undefined).each(cards)(
+    `2.2/netboot and %s get all they ask for${title}`,
+    async (name) => {
+      const files = await unpackConfigFiles(tarball ?? '');
+      onTestFinished(() => files.remove());
+      const requested = ['2.2/netboot', 'cpu/586', name].flatMap((each) => fragment(each).options);
+      const { audit } = resolveConfig({
+        tree: loadTree(files.reader, 'i386'),
+        base: '',
+        requested,
+        settle: true,
+      });
+      expect(audit.requested.filter(({ status }) => status !== 'ok')).toEqual([]);
+    },
+  );
 });

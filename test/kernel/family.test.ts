@@ -18,7 +18,7 @@ test.each(['2.3.99', '2.40.1', '2.5.75', '2.6.240', '6.1', ''])(
     expect(() => familyFor(version)).toThrow(
       expect.objectContaining({
         kind: 'invalid',
-        hint: expect.stringContaining('2.4.x on i386, 2.6.24 and later on i386'),
+        hint: expect.stringContaining('2.2.x on i386, 2.4.x on i386, 2.6.24 and later on i386'),
       }),
     );
   },

@@ -76,13 +76,19 @@ export const INLINE_ASM_RULES: readonly CompatRule[] = [
       'include/asm-i386/system.h',
       'include/asm-i386/processor.h',
       'include/asm-i386/elf.h',
+      'arch/i386/kernel/irq.h',
       'arch/i386/kernel/process.c',
       'arch/i386/kernel/signal.c',
+      'arch/i386/kernel/vm86.c',
+      'arch/i386/boot/compressed/head.S',
+      ...['entry', 'head', 'trampoline'].map((name) => `arch/i386/kernel/${name}.S`),
     ],
     rewrite(text) {
       return text
         .replace(/\bmovl(\s+%%[cdefgs]s\s*,)/g, 'mov$1')
-        .replace(/\bmovl(\s+%\d\s*,\s*%%[cdefgs]s\b)/g, 'mov$1')
+        .replace(/\bmovl(\s+%w?\d\s*,\s*%%[cdefgs]s\b)/g, 'mov$1')
+        .replace(/(?<=\\t|\b)movl(\s+(%%?)[abcd]x\s*,\s*\2[cdefgs]s\b)/g, 'mov$1')
+        .replace(/\bmovl(\s+%[cdefgs]s\s*,\s*%[abcd]x\b)/g, 'mov$1')
         .replace(/\bmovl(\s+%%"\s*#\w+\s*",)/g, 'mov$1')
         .replace(/\bmovl(\s+%\d,%%"\s*#\w+)/g, 'mov$1');
     },
