@@ -48,7 +48,12 @@ export interface Manifest {
   readonly channel: string;
   /** SHA-256 over everything that can change the bundle; the id ends in its first digits. */
   readonly key: string;
-  readonly sources: { readonly kernel: SourceRecord; readonly patches: readonly PatchRecord[] };
+  readonly sources: {
+    readonly kernel: SourceRecord;
+    readonly patches: readonly PatchRecord[];
+    /** The initrd's kit where it isn't Kiln's own. */
+    readonly kit?: SourceRecord;
+  };
   readonly config: {
     readonly base: string;
     readonly fragments: readonly string[];
@@ -69,6 +74,7 @@ export interface Manifest {
   /** How it was built. `none`: the machine has no sandbox; `off`: it was told to do without. */
   readonly build?: { readonly sandbox: 'bubblewrap' | 'off' | 'none' };
   readonly initrd: {
+    /** `builtin`, or the file that the kit came from. */
     readonly kit: string;
     /** Bundles of before have ext2 and do not say so. */
     readonly format?: string;

@@ -134,7 +134,7 @@ export function formatSbom(manifest: Manifest, checksums: Readonly<Record<string
 }
 
 function inputPackages(manifest: Manifest) {
-  const { kernel, patches } = manifest.sources;
+  const { kernel, patches, kit } = manifest.sources;
   const source = (SPDXID: string, one: SourceRecord, relation: string) => ({
     ...basics(SPDXID, one.name),
     packageFileName: one.file,
@@ -149,6 +149,7 @@ function inputPackages(manifest: Manifest) {
       licenseDeclared: 'GPL-2.0-only',
     },
     ...patches.map((patch, index) => source(`SPDXRef-patch-${index + 1}`, patch, 'PATCH_FOR')),
+    ...(kit === undefined ? [] : [source('SPDXRef-kit', kit, 'GENERATED_FROM')]),
     ...(manifest.config.inputs ?? []).map(({ name, sha256 }, index) => ({
       ...basics(`SPDXRef-fragment-${index + 1}`, `fragment ${name}`),
       checksums: [{ algorithm: 'SHA256', checksumValue: sha256 }],
@@ -166,8 +167,8 @@ function relation(spdxElementId: string, relationshipType: string, relatedSpdxEl
   return { spdxElementId, relationshipType, relatedSpdxElement };
 }
 
-function sources({ sources: { kernel, patches } }: Manifest): SourceRecord[] {
-  return [kernel, ...patches];
+function sources({ sources: { kernel, patches, kit } }: Manifest): SourceRecord[] {
+  return [kernel, ...patches, ...(kit === undefined ? [] : [kit])];
 }
 
 /** The files that provenance and SBOM speak of: all but themselves, sorted by name. */

@@ -125,6 +125,12 @@ async function showBundle(context: Context, bundle: StoredBundle): Promise<void>
   print(`\n${table(['FILE', 'SIZE', 'SHA256'], files)}`);
 }
 
+function kitRows({ sources: { kit } }: Manifest): string[][] {
+  return kit === undefined
+    ? []
+    : [['kit', `${kit.file} sha256:${kit.sha256}${kit.substituted === true ? ' (substituted)' : ''}`]];
+}
+
 function moduleRows({ modules }: Manifest): string[][] {
   if (modules === undefined || modules.count === 0) return [];
   const { count, tainting } = modules;
@@ -145,6 +151,7 @@ function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
       `patch ${patch.name}`,
       `${patch.file} sha256:${patch.sha256}${mark(patch.substituted)}, ${patch.hunks} hunks in ${patch.files} files, ${patch.offsets} at an offset, ${patch.fuzzed} with fuzz`,
     ]),
+    ...kitRows(manifest),
     ['config', `${manifest.config.base} + ${manifest.config.fragments.join(' + ')}`],
     ['compiler', manifest.toolchain.compiler],
     ['compat rules', compat === 'off' ? 'off' : `${compat.length} touched the tree`],

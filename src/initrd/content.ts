@@ -36,6 +36,18 @@ const DEVICES: readonly (readonly [string, 'c' | 'b', number, number, number])[]
   ['zero', 'c', 1, 5, 0o666],
 ];
 
+/** The device nodes that an initrd needs, whoever made its kit. */
+export const DEVICE_ENTRIES: readonly ImageEntry[] = DEVICES.map(
+  ([name, kind, major, minor, mode]): ImageEntry => ({
+    type: 'device',
+    path: `dev/${name}`,
+    mode,
+    kind,
+    major,
+    minor,
+  }),
+);
+
 /** Links that modules_install leaves to the tree it ran in; a node has no such tree. */
 const LINKS_TO_THE_TREE = ['build', 'source'];
 
@@ -43,16 +55,7 @@ const LINKS_TO_THE_TREE = ['build', 'source'];
 export function builtinKit(init: string): ImageEntry[] {
   return [
     ...DIRECTORIES.map((path): ImageEntry => ({ type: 'directory', path, mode: 0o755 })),
-    ...DEVICES.map(
-      ([name, kind, major, minor, mode]): ImageEntry => ({
-        type: 'device',
-        path: `dev/${name}`,
-        mode,
-        kind,
-        major,
-        minor,
-      }),
-    ),
+    ...DEVICE_ENTRIES,
     { type: 'file', path: 'sbin/init', mode: 0o755, source: init },
     { type: 'symlink', path: 'init', target: 'sbin/init' },
     { type: 'symlink', path: 'linuxrc', target: 'sbin/init' },

@@ -17,6 +17,7 @@ import { commandLine, expectations, networkCard } from './boot-options.ts';
 import type { Compiled } from './compile.ts';
 import type { Configured } from './configure.ts';
 import { makeImages } from './images.ts';
+import { sortSources } from './inputs.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { TreeRecord } from './tree.ts';
 
@@ -63,8 +64,8 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
   const { staged, variant, keys, sources, tree, configured, compiled, initrd, toolchain, epoch } = request;
   const { recipe } = variant;
   const files = await recordFiles(staged);
-  const [kernel, ...patches] = sources.map(sourceRecord);
-  if (kernel === undefined) throw new Error('a bundle needs a kernel source');
+  const { kernel, patches, kits } = sortSources(recipe, sources.map(sourceRecord));
+  const kit = kits.find(({ name }) => name === variant.kitSource);
   return {
     format: 'kiln-bundle/1',
     id: keys.id,
@@ -86,6 +87,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
         } = tree.patches[index] ?? {};
         return { ...patch, strip, files: touched, hunks, offsets, fuzzed };
       }),
+      ...(kit === undefined ? {} : { kit }),
     },
     config: {
       base: recipe.config.base,
@@ -108,7 +110,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
     },
     modules: compiled.modules,
     initrd: {
-      kit: variant.initrd.kit,
+      kit: kit?.file ?? 'builtin',
       format: initrd.format,
       sizeKiB: initrd.sizeKiB,
       inodes: initrd.inodes,

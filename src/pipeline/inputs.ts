@@ -1,10 +1,11 @@
-import { readFile } from 'node:fs/promises';
+import { readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
 import { exists, listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
+import { kitSources } from '../recipe/kits.ts';
 import type { RecipeLock } from '../recipe/lock.ts';
-import type { RecipeSource } from '../recipe/schema.ts';
+import type { Recipe, RecipeSource } from '../recipe/schema.ts';
 import type { FragmentReference, Variant } from '../recipe/variants.ts';
 import { type FetchedSource, fetchSource, type SourceEvent, type SourceSpec } from '../sources/index.ts';
 import type { SourceInput, TextInput } from './plan.ts';
@@ -17,16 +18,30 @@ export interface SourceChoices {
   readonly substitutes: ReadonlyMap<string, string>;
 }
 
-/** The sources of a recipe by name: `kernel`, then the patches in order. */
+/** The sources of a recipe by name: `kernel`, then the patches in order, then the kits of its initrds. */
 export function sourceNames(recipe: LoadedRecipe): string[] {
-  return ['kernel', ...recipe.recipe.patches.map((patch) => patch.name)];
+  const { patches } = recipe.recipe;
+  return ['kernel', ...patches.map((patch) => patch.name), ...kitSources(recipe.recipe).keys()];
+}
+
+/** A recipe's sources by what they are for. */
+export interface SortedSources<T> {
+  readonly kernel: T;
+  readonly patches: readonly T[];
+  readonly kits: readonly T[];
+}
+
+/** Sorts what stands in the order of `sourceNames`. */
+export function sortSources<T>(recipe: Recipe, sources: readonly T[]): SortedSources<T> {
+  const [kernel, ...others] = sources;
+  if (kernel === undefined) throw new Error('a recipe has a kernel');
+  const { length } = recipe.patches;
+  return { kernel, patches: others.slice(0, length), kits: others.slice(length) };
 }
 
 /** Everything that is known of a recipe's source before it is fetched. */
 export function sourceSpec(recipe: LoadedRecipe, lock: RecipeLock, name: string): SourceSpec {
-  const source: RecipeSource | undefined =
-    name === 'kernel' ? recipe.recipe.kernel.source : recipe.recipe.patches.find((one) => one.name === name);
-  if (source === undefined) throw new Error(`${recipe.recipe.name} has no source ${name}`);
+  const { source, place } = namedSource(recipe, name);
   const { urls, size, sha256, sha1, md5 } = source;
   const known = lock[name];
   // A lock of another file says nothing about this one.
@@ -36,12 +51,31 @@ export function sourceSpec(recipe: LoadedRecipe, lock: RecipeLock, name: string)
     name,
     urls,
     baseDirectory: recipe.directory,
-    place: name === 'kernel' ? recipe.placeOf(['kernel', 'source', 'urls']) : recipe.placeOfPatch(name),
+    place,
     ...(size === undefined ? {} : { size }),
     ...(sha256 === undefined ? {} : { sha256 }),
     ...(sha1 === undefined ? {} : { sha1 }),
     ...(md5 === undefined ? {} : { md5 }),
     ...(locked === undefined ? {} : { locked: { size: locked.size, sha256: locked.sha256 } }),
+  };
+}
+
+function namedSource(recipe: LoadedRecipe, name: string): { source: RecipeSource; place: Place } {
+  const { kernel, patches } = recipe.recipe;
+  if (name === 'kernel')
+    return { source: kernel.source, place: recipe.placeOf(['kernel', 'source', 'urls']) };
+  const patch = patches.find((one) => one.name === name);
+  if (patch !== undefined) return { source: patch, place: recipe.placeOfPatch(name) };
+  const found = kitSources(recipe.recipe).get(name);
+  if (found === undefined) throw new Error(`${recipe.recipe.name} has no source ${name}`);
+  const { url, path, size, sha256 } = found.kit;
+  return {
+    source: {
+      urls: [url ?? path ?? ''],
+      ...(size === undefined ? {} : { size }),
+      ...(sha256 === undefined ? {} : { sha256 }),
+    },
+    place: recipe.placeOf(found.path),
   };
 }
 
@@ -61,12 +95,34 @@ export async function fetchNamed(
   signal: AbortSignal,
 ): Promise<FetchedSource> {
   const substitute = choices.substitutes.get(name);
-  return fetchSource(sourceSpec(recipe, lock, name), {
-    cacheDirectory: home.cache,
-    mirrors: choices.mirrors,
-    signal,
-    onEvent,
-    ...(substitute === undefined ? {} : { substitute }),
+  const spec = sourceSpec(recipe, lock, name);
+  const options = { cacheDirectory: home.cache, mirrors: choices.mirrors, signal, onEvent };
+  if (substitute !== undefined) return fetchSource(spec, { ...options, substitute });
+  const directory = await kitDirectory(recipe, name);
+  if (directory === undefined) return fetchSource(spec, options);
+  const kit = { ...(await fetchSource(spec, { ...options, substitute: directory })), substituted: false };
+  refuseOtherTree(spec, kit);
+  return kit;
+}
+
+/** The path of a kit that is a directory: it is read where it stands, and its digest enters the key. */
+async function kitDirectory(recipe: LoadedRecipe, name: string): Promise<string | undefined> {
+  const path = kitSources(recipe.recipe).get(name)?.kit.path;
+  if (path === undefined) return undefined;
+  const directory = resolve(recipe.directory, path);
+  const stats = await stat(directory).catch((error: unknown) => {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  });
+  return stats?.isDirectory() === true ? directory : undefined;
+}
+
+function refuseOtherTree({ sha256, place }: SourceSpec, kit: FetchedSource): void {
+  if (sha256 === undefined || sha256 === kit.sha256) return;
+  throw new KilnError('integrity', `the tree ${kit.path} is not the one pinned: sha256 ${kit.sha256}`, {
+    ...(place === undefined ? {} : { place }),
+    lines: [`expected sha256 ${sha256}`],
+    hint: 'restore it, or give its new digest in the recipe',
   });
 }
 
@@ -83,7 +139,7 @@ export async function knownSources(
   const lock = await readLock(recipe);
   return Promise.all(
     sourceNames(recipe).map(async (name): Promise<SourceInput> => {
-      if (choices.substitutes.has(name)) {
+      if (choices.substitutes.has(name) || (await kitDirectory(recipe, name)) !== undefined) {
         return asInput(await fetchNamed(home, recipe, lock, name, choices, () => undefined, signal));
       }
       const spec = sourceSpec(recipe, lock, name);
@@ -99,8 +155,9 @@ export async function knownSources(
 
 /** A fetched source as the plan sees it. */
 export function asInput(source: FetchedSource): SourceInput {
-  const { name, fileName, sha256, substituted } = source;
-  return { name, file: fileName, sha256, substituted };
+  const { name, fileName, sha256, substituted, kind } = source;
+  const inPlace = kind === 'directory' ? { inPlace: true as const } : {};
+  return { name, file: fileName, sha256, substituted, ...inPlace };
 }
 
 /** Where the store keeps the file of a digest. */

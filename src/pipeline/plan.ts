@@ -7,6 +7,8 @@ export interface SourceInput {
   readonly file: string;
   readonly sha256: string | undefined;
   readonly substituted: boolean;
+  /** It is a directory that is read where it stands, and needs no fetching. */
+  readonly inPlace?: true;
 }
 
 /** A text that enters the configuration. */
@@ -21,6 +23,8 @@ export interface VariantInputs {
   readonly variant: Variant;
   readonly kernel: SourceInput;
   readonly patches: readonly SourceInput[];
+  /** The kit of the initrd where it isn't Kiln's own. */
+  readonly kit?: SourceInput;
   /** undefined: the architecture's own defconfig, which is part of the tree. */
   readonly base: TextInput | undefined;
   readonly fragments: readonly TextInput[];
@@ -54,7 +58,7 @@ const SHORT_KEY_DIGITS = 10;
 export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
   const { variant, code, epoch } = inputs;
   const { recipe } = variant;
-  const sources = [inputs.kernel, ...inputs.patches];
+  const sources = [inputs.kernel, ...inputs.patches, ...(inputs.kit === undefined ? [] : [inputs.kit])];
   if (sources.some((source) => source.sha256 === undefined)) return undefined;
 
   const tree = digestOf({
@@ -85,7 +89,7 @@ export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
     config,
     extraversion: recipe.extraversion,
     release: recipe.release,
-    initrd: variant.initrd,
+    initrd: { ...variant.initrd, kit: inputs.kit?.sha256 ?? 'builtin', root: kitRoot(variant) },
     images: { names: recipe.images, nbi: recipe.nbi, floppy: recipe.floppy },
     boot: variant.boot,
     gates: recipe.gates,
@@ -98,6 +102,10 @@ export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
   const release = recipe.release === 'pinned' ? version : id;
   const compile = digestOf({ code: code.compile, config, release, epoch });
   return { tree, config, compile, bundle, id, release };
+}
+
+function kitRoot({ initrd: { kit } }: Variant): string | undefined {
+  return kit === 'builtin' ? undefined : kit.root;
 }
 
 /** The inputs as names and short values, for saying in words what changed between two builds. */
@@ -117,7 +125,7 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
     extraversion: variant.recipe.extraversion,
     toolchain: `${inputs.toolchain.description} ${inputs.toolchain.fingerprint.slice(0, 12)}`,
     'compat rules': variant.recipe.toolchain.compat,
-    initrd: `${variant.initrd.kit}, ${variant.initrd.format}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
+    initrd: `${inputs.kit === undefined ? 'builtin' : source(inputs.kit)}, ${variant.initrd.format}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
     boot: short(JSON.stringify(variant.boot)),
     channel: variant.channel,
     SOURCE_DATE_EPOCH: String(inputs.epoch),

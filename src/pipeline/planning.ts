@@ -41,8 +41,8 @@ export async function planVariants(
   for (const { recipe, variants } of chosen) {
     const run = await RecipeRun.start(recipe, { home, cache, choices, signal });
     const sources: Record<string, boolean> = {};
-    for (const { name, sha256, substituted } of run.sources) {
-      sources[name] = substituted || (await isStored(home, sha256));
+    for (const { name, sha256, substituted, inPlace } of run.sources) {
+      sources[name] = substituted || inPlace === true || (await isStored(home, sha256));
     }
     for (const variant of variants) {
       const { inputs, keys } = await run.facts(variant);

@@ -4,17 +4,18 @@ import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import type { LockedSource } from '../recipe/lock.ts';
 import type { Variant } from '../recipe/variants.ts';
-import { type FetchedSource, fetchSource } from '../sources/index.ts';
+import type { FetchedSource } from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
 import { codeVersions } from './code-versions.ts';
 import {
   asInput,
+  fetchNamed,
   knownSources,
   readBase,
   readFragments,
   type SourceChoices,
+  sortSources,
   sourceNames,
-  sourceSpec,
 } from './inputs.ts';
 import { keysOf, type SourceInput, type TextInput, type VariantInputs, type VariantKeys } from './plan.ts';
 import { extendLock, type LoadedRecipe, readLock } from './recipes.ts';
@@ -82,12 +83,13 @@ export class RecipeRun {
 
   /** A variant's inputs and keys, as far as they are known. */
   async facts(variant: Variant): Promise<VariantFacts> {
-    const [kernel, ...patches] = this.#sources;
-    if (kernel === undefined) throw new Error('a recipe has a kernel');
+    const { kernel, patches, kits } = sortSources(this.recipe.recipe, this.#sources);
+    const kit = kits.find(({ name }) => name === variant.kitSource);
     const inputs: VariantInputs = {
       variant,
       kernel,
       patches,
+      ...(kit === undefined ? {} : { kit }),
       base: this.base,
       fragments: await readFragments(this.recipe, variant),
       toolchain: {
@@ -121,16 +123,9 @@ export class RecipeRun {
   async #fetchAll(reporter: Reporter): Promise<FetchedSource[]> {
     const lock = await readLock(this.recipe);
     const settled = await Promise.allSettled(
-      sourceNames(this.recipe).map((name) => {
-        const substitute = this.#choices.substitutes.get(name);
-        return fetchSource(sourceSpec(this.recipe, lock, name), {
-          cacheDirectory: this.#home.cache,
-          mirrors: this.#choices.mirrors,
-          signal: this.#signal,
-          onEvent: reporter.source,
-          ...(substitute === undefined ? {} : { substitute }),
-        });
-      }),
+      sourceNames(this.recipe).map((name) =>
+        fetchNamed(this.#home, this.recipe, lock, name, this.#choices, reporter.source, this.#signal),
+      ),
     );
     const fetched = allOrFailure(settled);
     this.#sources = fetched.map(asInput);
@@ -163,7 +158,8 @@ export class RecipeRun {
   /** Locks what was seen for the first time. */
   async #lockSources(fetched: readonly FetchedSource[]): Promise<void> {
     const seen = fetched
-      .filter((source) => !source.substituted)
+      // A directory is under its owner's hands; its digest is in the key.
+      .filter((source) => !source.substituted && source.kind === 'file')
       .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
         name,
         { file: fileName, size, sha256 },

@@ -200,7 +200,9 @@ function resultOf(
     record.status === 'skipped' ? [[name, record.reason]] : [],
   );
   const sources = bundle?.manifest.sources;
-  const substituted = [sources?.kernel, ...(sources?.patches ?? [])].filter((source) => source?.substituted);
+  const substituted = [sources?.kernel, ...(sources?.patches ?? []), sources?.kit].filter(
+    (source) => source?.substituted,
+  );
   const size = (name: string) => bundle?.manifest.files[name]?.size ?? 0;
   return {
     recipe: variant.recipe.name,

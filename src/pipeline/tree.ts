@@ -7,6 +7,7 @@ import { removeTree } from '../platform/files.ts';
 import { output } from '../platform/process.ts';
 import { type FetchedSource, readPatchBytes, unpackTree } from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
+import { sortSources } from './inputs.ts';
 import type { LoadedRecipe } from './recipes.ts';
 import type { Reporter } from './report.ts';
 
@@ -77,8 +78,7 @@ async function fillTree(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<TreeRecord> {
-  const [kernel, ...patches] = sources;
-  if (kernel === undefined) throw new Error('a tree needs a kernel source');
+  const { kernel, patches } = sortSources(recipe.recipe, sources);
   const { kernel: wanted, toolchain } = recipe.recipe;
   const family = familyFor(wanted.version, wanted.arch);
   const unpacked = await unpackTree(kernel, tree, { signal, log: reporter.log, onEvent: reporter.source });

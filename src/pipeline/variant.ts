@@ -8,7 +8,7 @@ import {
   readBundle,
   type StoredBundle,
 } from '../bundle/index.ts';
-import { assertReadable, type Initrd, makeInitrd } from '../initrd/index.ts';
+import { assertReadable, type Initrd, kitEntries, makeInitrd } from '../initrd/index.ts';
 import { familyFor, type Toolchain } from '../kernel/index.ts';
 import { exists, removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -170,13 +170,15 @@ async function makeKernel(
   return { tree, configured, compiled };
 }
 
-function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Promise<Initrd> {
+async function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Promise<Initrd> {
   const { variant, keys, toolchain, epoch, reporter, signal } = job;
+  const kit = await readKit(job, directory);
   return makeInitrd({
     workDirectory: directory,
     format: variant.initrd.format,
     compiler: toolchain.compiler,
     release: keys.release,
+    ...(kit === undefined ? {} : { kit }),
     ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),
     ...(compiled.niclist === undefined ? {} : { niclist: compiled.niclist }),
     sizeKiB: variant.initrd.size,
@@ -184,6 +186,22 @@ function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Pr
     epoch,
     signal,
     log: reporter.log,
+  });
+}
+
+/** The entries of the variant's kit, or undefined where it is Kiln's own. */
+async function readKit({ variant, sources, signal }: VariantJob, workDirectory: string) {
+  const source = sources.find(({ name }) => name === variant.kitSource);
+  const { kit } = variant.initrd;
+  if (source === undefined || kit === 'builtin') return undefined;
+  await mkdir(workDirectory, { recursive: true });
+  return kitEntries({
+    path: source.path,
+    kind: source.kind,
+    called: `${source.fileName} (source ${source.name})`,
+    ...(kit.root === undefined ? {} : { root: kit.root }),
+    workDirectory,
+    signal,
   });
 }
 

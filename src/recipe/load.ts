@@ -1,6 +1,7 @@
 import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
 import { formatPlace, KilnError, type Place } from '../platform/errors.ts';
+import { kitSources } from './kits.ts';
 import { type Recipe, recipeSchema } from './schema.ts';
 
 export type RecipePath = readonly (string | number)[];
@@ -131,12 +132,12 @@ function checkMeaning(loaded: RecipeFile): RecipeFile {
     }
     seen.set(channel, variant);
   }
-  const names = new Set(['kernel']);
+  const names = new Set(['kernel', ...kitSources(recipe).keys()]);
   recipe.patches.forEach((patch, index) => {
     if (names.has(patch.name)) {
       throw new KilnError('invalid', `patches.${index}.name: ${patch.name} is used twice`, {
         place: placeOf(['patches', index, 'name']),
-        hint: 'give each patch a name of its own; `kernel` is the kernel source',
+        hint: "give each patch a name of its own; `kernel` is the kernel source, `kit` the initrd's",
       });
     }
     names.add(patch.name);

@@ -97,7 +97,22 @@ const boot = z.strictObject({
   timeout: z.int().min(1).max(3600).optional().describe('Seconds before the gate gives up'),
 });
 
-const kit = z.enum(['builtin']).describe("The files of the initrd besides modules: `builtin` is Kiln's own");
+const foreignKit = z
+  .strictObject({
+    url: z.string().min(1).optional().describe('A tarball, e.g. of LTSP: http(s) or file URL'),
+    path: z.string().min(1).optional().describe('A tarball or a directory, relative to the recipe'),
+    size: z.int().positive().optional().describe('Size in bytes'),
+    sha256: hex(64).optional(),
+    root: z
+      .string()
+      .regex(/^(?!.*(^|\/)\.\.(\/|$))[^/].*$/, 'a path inside the kit')
+      .optional()
+      .describe("The directory in it that becomes the initrd's /; by default the one that has a linuxrc"),
+  })
+  .refine(({ url, path }) => (url === undefined) !== (path === undefined), 'either url or path');
+const kit = z
+  .union([z.literal('builtin'), foreignKit])
+  .describe("The files of the initrd besides modules: `builtin` is Kiln's own");
 const autoOr = (what: string) => z.union([z.literal('auto'), z.int().positive()]).describe(what);
 const size = autoOr('KiB, as buildk asks; auto: the smallest that fits');
 const inodes = autoOr('Count, as buildk asks; auto: as many as there are files');
@@ -211,6 +226,7 @@ export const recipeSchema = z.strictObject({
 
 export type Recipe = z.output<typeof recipeSchema>;
 export type RecipePatch = Recipe['patches'][number];
+export type ForeignKit = z.output<typeof foreignKit>;
 export type RecipeSource = Recipe['kernel']['source'];
 export type BootOptions = Recipe['boot'];
 

@@ -1,4 +1,5 @@
 import { KilnError } from '../platform/errors.ts';
+import { kitSourceOf } from './kits.ts';
 import { channelOf, type RecipeFile } from './load.ts';
 import type { BootOptions, Recipe } from './schema.ts';
 
@@ -14,6 +15,8 @@ export interface Variant {
   readonly options: readonly InlineOption[];
   readonly boot: BootOptions;
   readonly initrd: Recipe['initrd'];
+  /** Name of the source that the initrd's kit is; undefined for Kiln's own. */
+  readonly kitSource: string | undefined;
   readonly channel: string;
 }
 
@@ -64,6 +67,7 @@ export function expandVariant(file: RecipeFile, name: string): Variant {
       size: own.initrd?.size ?? recipe.initrd.size,
       inodes: own.initrd?.inodes ?? recipe.initrd.inodes,
     },
+    kitSource: kitSourceOf(recipe, name),
     channel: channelOf(recipe, name),
   };
 }

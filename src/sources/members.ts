@@ -154,7 +154,8 @@ function componentsOf(path: string): string[] {
   return path.split('/').filter((part) => part !== '' && part !== '.');
 }
 
-function badName(path: string): string | undefined {
+/** Why an archive's member can't have a name, or undefined for one that it can. */
+export function badName(path: string): string | undefined {
   if (path.startsWith('/')) return 'has an absolute name';
   if (path.split('/').includes('..')) return 'has a name that climbs out with ..';
   if (/[\0\n\r]/.test(path)) return 'has a NUL or a line break in its name';

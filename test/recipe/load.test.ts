@@ -50,7 +50,7 @@ describe('a recipe', () => {
     const file = parseRecipe(GOOD, 'demo.yaml');
     const a = expandVariant(file, 'a');
     expect(a.fragments.map(({ name }) => name)).toEqual(['netboot', 'nic/8139too']);
-    expect(a.initrd).toEqual({ kit: 'builtin', size: 3000, inodes: 200 });
+    expect(a.initrd).toEqual({ kit: 'builtin', format: 'ext2', size: 3000, inodes: 200 });
     expect(a.boot).toEqual({ cmdline: 'console=ttyS0', timeout: 90, nic: 'rtl8139' });
     expect(expandVariant(file, 'b').initrd.size).toBe(2000);
     expect(a.channel).toBe('lts/demo-a');

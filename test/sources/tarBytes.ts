@@ -6,6 +6,8 @@ export interface TarEntry {
   readonly content?: string | Buffer;
   readonly linkname?: string;
   readonly mode?: number;
+  /** Major and minor number of a device ('3' character, '4' block). */
+  readonly device?: readonly [number, number];
 }
 
 /** A ustar archive of these members. */
@@ -53,6 +55,10 @@ function memberBytes(entry: TarEntry): Buffer {
   header.write(entry.type ?? '0', 156);
   header.write(entry.linkname ?? '', 157, 100);
   header.write('ustar\0' + '00', 257);
+  if (entry.device !== undefined) {
+    header.write(octal(entry.device[0], 7), 329);
+    header.write(octal(entry.device[1], 7), 337);
+  }
   const sum = header.reduce((total, byte) => total + byte, 0);
   header.write(`${octal(sum, 6)}\0 `, 148);
   return Buffer.concat([header, content, Buffer.alloc((512 - (content.length % 512)) % 512)]);
