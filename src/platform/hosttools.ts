@@ -137,6 +137,12 @@ export const HOST_TOOLS: readonly HostTool[] = [
     purpose: 'what configurations of 2.6 and later are compared with',
   },
   { name: 'dnsmasq', package: 'dnsmasq-base', need: 'test', purpose: 'a TFTP server' },
+  {
+    name: 'redis-server',
+    package: 'redis-server',
+    need: 'test',
+    purpose: 'what carries jobs to other machines',
+  },
   { name: 'in.tftpd', package: 'tftpd-hpa', need: 'test', purpose: 'a TFTP server' },
   { name: 'atftpd', package: 'atftpd', need: 'test', purpose: 'a TFTP server' },
   { name: 'minisign', package: 'minisign', need: 'test', purpose: 'checks the signatures', version: ['-v'] },

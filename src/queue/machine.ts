@@ -55,6 +55,12 @@ export function lapse(job: Job, why: string): Step {
   return wait(lost, why, 0);
 }
 
+/** What carried the job has lost it, which is nobody's fault: it waits again. */
+export function recall(job: Job, why: string): Step {
+  const back = { ...job, token: job.token + 1 };
+  return job.cancelling === null ? wait(back, why, 0) : settle(back, 'cancelled', job.cancelling);
+}
+
 /** The end of an attempt. Refused under a token that is not the newest. */
 export function finish(job: Job, token: number, outcome: Outcome, now: number): Step | Refusal {
   if (isSettled(job)) return { refused: `it is ${job.state}` };

@@ -178,14 +178,17 @@ class Run {
     this.#paused = false;
     await this.#adapter.settled();
     await this.#adapter.later();
-    for (const { lease } of this.#jobs)
-      if (lease !== undefined) await this.#hand.settle(lease, outcome('done'));
+    for (const { id, lease } of this.#jobs) {
+      if (lease === undefined) continue;
+      await this.#hand.settle(lease, outcome('done'));
+      await until(queue, id, ({ holder }) => holder === null);
+    }
     for (;;) {
       const open = queue.jobs(['waiting', 'running']);
       if (open.length === 0) break;
       const lease = await takeSoon(this.#hand);
       await this.#hand.settle(lease, outcome('done'));
-      await until(queue, lease.job.id, ({ holder }) => holder === null);
+      await until(queue, lease.job.id, ({ holder, token }) => holder === null && token >= lease.token);
     }
     expect(queue.jobs().map(({ id }) => id)).toEqual(this.#jobs.map(({ id }) => id));
   }

@@ -1,0 +1,206 @@
+import { randomUUID } from 'node:crypto';
+import { type Job as BullJob, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
+import type { BuildEvent } from '../pipeline/events.ts';
+import { ownIdentity } from '../platform/identity.ts';
+import { type Carried, type Payload, type Progress, type Returned, tokenOf } from './carried.ts';
+import { type Lease, type Outcome, suits } from './job.ts';
+import type { Beat, Hand } from './queue.ts';
+import { labelsOf, type RedisNames, redisNames, within } from './redis.ts';
+import { Wake } from './wake.ts';
+
+export interface BullmqOptions {
+  readonly redis: Redis;
+  readonly labels?: Readonly<Record<string, string>>;
+  readonly names?: RedisNames;
+  readonly leaseMs?: number;
+  /** How often leases that have run out are looked for; a third of a lease by default. */
+  readonly stalledCheckMs?: number;
+}
+
+type Carrier = Worker<Carried, Returned>;
+type Delivery = BullJob<Carried, Returned>;
+
+interface Held {
+  readonly delivery: Delivery;
+  /** What BullMQ's lock on the job holds. */
+  readonly key: string;
+}
+
+const LEASE_MS = 15_000;
+const LONGEST_NAP_MS = 1000;
+
+/**
+ * A hand on jobs that come by way of Redis. BullMQ carries them, holds the lock that the lease is, and delivers a
+ * job again when that has run out; when to retry and what is cancelled is the coordinator's affair.
+ */
+export class BullmqHand implements Hand {
+  readonly leaseMs: number;
+  readonly #redis: Redis;
+  readonly #news: Redis;
+  readonly #stalledCheckMs: number;
+  readonly #labels: Readonly<Record<string, string>>;
+  readonly #names: RedisNames;
+  readonly #identity = ownIdentity();
+  readonly #wake = new Wake();
+  readonly #carriers = new Map<string, Carrier>();
+  readonly #held = new Map<Lease, Held>();
+  readonly #payloads = new WeakMap<Lease, Payload>();
+  /** A take that Redis has not answered yet: asking again would take two. */
+  #asking: Promise<Lease | undefined> | undefined;
+  #seen = -1;
+
+  private constructor(options: BullmqOptions, news: Redis) {
+    this.#redis = options.redis;
+    this.#news = news;
+    this.#labels = options.labels ?? {};
+    this.#names = options.names ?? redisNames();
+    this.leaseMs = options.leaseMs ?? LEASE_MS;
+    this.#stalledCheckMs = options.stalledCheckMs ?? Math.ceil(this.leaseMs / 3);
+  }
+
+  static async open(options: BullmqOptions): Promise<BullmqHand> {
+    const news = options.redis.duplicate();
+    news.on('error', () => undefined);
+    const hand = new BullmqHand(options, news);
+    news.on('message', () => hand.#wake.notify());
+    // What happened while it was away was not heard.
+    news.on('ready', () => hand.#wake.notify());
+    await within(5000, news.subscribe(hand.#names.news));
+    return hand;
+  }
+
+  /** What came with a job. */
+  payloadOf(lease: Lease): Payload {
+    return this.#payloads.get(lease) ?? null;
+  }
+
+  async take(): Promise<Lease | undefined> {
+    this.#asking ??= this.#takeNext().finally(() => {
+      this.#asking = undefined;
+    });
+    const asking = this.#asking;
+    try {
+      return await within(LONGEST_NAP_MS, asking);
+    } catch {
+      // Redis is away, or has just been emptied. What the unanswered question may yet take is asked for anew.
+      asking.then(
+        (lease) => {
+          if (lease !== undefined) this.#late.push(lease);
+          this.#wake.notify();
+        },
+        () => undefined,
+      );
+      return undefined;
+    }
+  }
+
+  readonly #late: Lease[] = [];
+
+  async #takeNext(): Promise<Lease | undefined> {
+    const late = this.#late.shift();
+    if (late !== undefined) return late;
+    const names = await this.#redis.smembers(this.#names.queues);
+    for (const name of names.sort()) {
+      if (!suits({ labels: labelsOf(name) }, this.#labels)) continue;
+      const carrier = await this.#carrier(name);
+      const key = randomUUID();
+      const delivery = (await carrier.getNextJob(key, { block: false })) as Delivery | undefined;
+      if (delivery?.id === undefined) continue;
+      const token = tokenOf(delivery.id, delivery.attemptsStarted);
+      const lease: Lease = { job: { ...delivery.data.job, token }, token };
+      this.#held.set(lease, { delivery, key });
+      this.#payloads.set(lease, delivery.data.payload);
+      await this.#tell(lease, delivery, []);
+      return lease;
+    }
+    return undefined;
+  }
+
+  async #carrier(name: string): Promise<Carrier> {
+    const known = this.#carriers.get(name);
+    if (known !== undefined) return known;
+    const carrier: Carrier = new Worker<Carried, Returned>(name, null, {
+      connection: this.#redis,
+      prefix: this.#names.prefix,
+      autorun: false,
+      lockDuration: this.leaseMs,
+      stalledInterval: this.#stalledCheckMs,
+      // How often a job may lose its worker is for the record to say.
+      maxStalledCount: 1_000_000,
+    });
+    carrier.on('error', () => undefined);
+    this.#carriers.set(name, carrier);
+    await carrier.startStalledCheckTimer();
+    return carrier;
+  }
+
+  async beat(lease: Lease): Promise<Beat> {
+    const held = this.#held.get(lease);
+    if (held === undefined) return 'lost';
+    const { delivery, key } = held;
+    const renewed = await within(
+      this.leaseMs / 3,
+      delivery.extendLock(key, this.leaseMs).catch((error: unknown) => refusedOr(error, 0)),
+    );
+    if (renewed !== 1) return 'lost';
+    const cancelled = await within(
+      this.leaseMs / 3,
+      this.#redis.exists(this.#names.cancelled(delivery.id ?? '')),
+    );
+    return cancelled === 1 ? 'cancelled' : 'held';
+  }
+
+  async report(lease: Lease, events: readonly BuildEvent[]): Promise<void> {
+    const held = this.#held.get(lease);
+    if (held === undefined || events.length === 0) return;
+    await within(this.leaseMs, this.#tell(lease, held.delivery, events));
+  }
+
+  async #tell(lease: Lease, delivery: Delivery, events: readonly BuildEvent[]): Promise<void> {
+    const { host, pid } = this.#identity;
+    const progress: Progress = {
+      token: lease.token,
+      worker: `${host}/${pid}`,
+      identity: this.#identity,
+      events,
+    };
+    await delivery.updateProgress(progress as unknown as object);
+  }
+
+  async settle(lease: Lease, outcome: Outcome): Promise<boolean> {
+    const held = this.#held.get(lease);
+    if (held === undefined) return false;
+    try {
+      const returned: Returned = { token: lease.token, outcome };
+      const ended = held.delivery.moveToCompleted(returned, held.key, false).then(
+        () => true,
+        (error: unknown) => refusedOr(error, false),
+      );
+      return await within(2 * this.leaseMs, ended);
+    } catch {
+      // Redis is away: what was built is in this worker's home, and the next delivery finds it there.
+      return false;
+    } finally {
+      this.#held.delete(lease);
+    }
+  }
+
+  async changed(withinMs: number, signal: AbortSignal): Promise<void> {
+    await this.#wake.wait(this.#seen, Math.min(withinMs, LONGEST_NAP_MS), signal);
+    this.#seen = this.#wake.count;
+  }
+
+  async close(): Promise<void> {
+    this.#news.disconnect();
+    await Promise.all(
+      [...this.#carriers.values()].map((carrier) => carrier.close(true).catch(() => undefined)),
+    );
+  }
+}
+
+/** BullMQ refuses what belongs to a lock that is gone, or to a job that is; anything else is an error. */
+function refusedOr<T>(error: unknown, refused: T): T {
+  if (/lock|missing key|not in the active|not in the state/i.test(String(error))) return refused;
+  throw error;
+}

@@ -1,0 +1,343 @@
+import { randomUUID } from 'node:crypto';
+import { type Job as BullJob, Queue as BullQueue, QueueEvents } from 'bullmq';
+import type { Redis } from 'ioredis';
+import { KilnError } from '../platform/errors.ts';
+import {
+  type Carried,
+  deliveryId,
+  dispatchOf,
+  jobIdOf,
+  nextDispatch,
+  type Payload,
+  type Progress,
+  type Returned,
+} from './carried.ts';
+import { isSettled, type Job, type Outcome } from './job.ts';
+import type { Ledger } from './ledger.ts';
+import { finish, lapse, type Refusal, recall, type Step, take } from './machine.ts';
+import { queueName, type RedisNames, redisNames } from './redis.ts';
+
+export interface DispatcherOptions {
+  readonly ledger: Ledger;
+  readonly redis: Redis;
+  readonly names?: RedisNames;
+  /**
+   * Makes ready what a worker needs besides the job itself. What it throws as KilnError is the end of an attempt.
+   */
+  readonly prepare?: (job: Job) => Promise<Payload>;
+  /** Takes in what a worker has built, before the record says that it is done; gives the outcome as it then is. */
+  readonly commit?: (job: Job, returned: Returned) => Promise<Outcome>;
+  /** Told of what goes wrong between here and Redis. */
+  readonly onTrouble?: (sentence: string) => void;
+}
+
+interface Route {
+  readonly queue: BullQueue<Carried, Returned>;
+  readonly events: QueueEvents;
+}
+
+const LONGEST_NAP_MS = 1000;
+const CANCELLED_FOR_S = 86_400;
+/** BullMQ runs low numbers first, and those without one before all others. */
+const MIDDLE_PRIORITY = 1_000_000;
+
+/**
+ * Carries jobs from the coordinator's record to workers by way of Redis, and what they say back. The record is the
+ * truth: what Redis has lost is sent again, and what it has too much is removed. There is one for a record.
+ */
+export class Dispatcher {
+  readonly #options: DispatcherOptions;
+  readonly #ledger: Ledger;
+  readonly #redis: Redis;
+  readonly #names: RedisNames;
+  readonly #routes = new Map<string, Route>();
+  /** Jobs to look at, by id. */
+  readonly #pending = new Set<string>();
+  /** When jobs that wait for their time are due. */
+  readonly #delayed = new Map<string, number>();
+  /** What workers have said and nobody has dealt with yet. */
+  readonly #heard: (() => Promise<void>)[] = [];
+  readonly #owner: string;
+  #cursor = 0;
+  #paused: boolean | undefined;
+  #mustReconcile = true;
+  #idle = false;
+
+  constructor(options: DispatcherOptions) {
+    this.#options = options;
+    this.#ledger = options.ledger;
+    this.#redis = options.redis;
+    this.#names = options.names ?? redisNames();
+    this.#owner = this.#ledger.fact('fleet') ?? randomUUID();
+    this.#ledger.setFact('fleet', this.#owner);
+    // After it was away nothing that it has is believed before it was looked at.
+    this.#redis.on('ready', () => {
+      this.#mustReconcile = true;
+      this.#ledger.wake.notify();
+    });
+  }
+
+  /** Works until the signal is aborted. */
+  async run(signal: AbortSignal): Promise<void> {
+    this.#cursor = this.#ledger.cursor;
+    while (!signal.aborted) {
+      const { count } = this.#ledger.wake;
+      this.#idle = false;
+      try {
+        await this.#step();
+      } catch (error) {
+        if (signal.aborted) break;
+        this.#mustReconcile = true;
+        this.#options.onTrouble?.(`Redis: ${error instanceof Error ? error.message : String(error)}`);
+      }
+      this.#idle =
+        this.#heard.length === 0 && this.#pending.size === 0 && this.#ledger.cursor === this.#cursor;
+      if (this.#heard.length > 0 || this.#pending.size > 0) continue;
+      await this.#ledger.wake.wait(count, this.#nap(), signal).catch(() => undefined);
+    }
+    for (const { queue, events } of this.#routes.values()) {
+      await events.close().catch(() => undefined);
+      await queue.close().catch(() => undefined);
+    }
+  }
+
+  /** True when all that was asked of the record so far has reached Redis. */
+  get isIdle(): boolean {
+    return this.#idle && this.#ledger.cursor === this.#cursor && this.#heard.length === 0;
+  }
+
+  #nap(): number {
+    const next = Math.min(...this.#delayed.values());
+    return Math.min(LONGEST_NAP_MS, Math.max(0, next - this.#ledger.now()));
+  }
+
+  async #step(): Promise<void> {
+    await this.#checkOwner();
+    if (this.#mustReconcile) await this.#reconcile();
+    for (let heard = this.#heard.shift(); heard !== undefined; heard = this.#heard.shift()) await heard();
+    this.#readRecord();
+    for (const [id, due] of this.#delayed) if (due <= this.#ledger.now()) this.#pending.add(id);
+    await this.#setPaused(this.#ledger.paused);
+    for (const id of this.#pending) {
+      this.#pending.delete(id);
+      await this.#settleWith(id);
+    }
+  }
+
+  /** Redis that was emptied, or that another record's jobs are in, is filled anew. */
+  async #checkOwner(): Promise<void> {
+    const owner = await this.#redis.get(this.#names.owner);
+    if (owner === this.#owner) return;
+    for (const name of await this.#redis.smembers(this.#names.queues)) {
+      const { queue } = await this.#route(name);
+      await queue.obliterate({ force: true });
+    }
+    await this.#redis.set(this.#names.owner, this.#owner);
+    this.#mustReconcile = true;
+  }
+
+  async #reconcile(): Promise<void> {
+    await this.#redis.sadd(this.#names.queues, queueName({}), ...this.#routes.keys());
+    this.#paused = undefined;
+    // Routes first: what workers say from here on is heard.
+    for (const name of await this.#redis.smembers(this.#names.queues)) await this.#route(name);
+    for (const { id } of this.#ledger.jobs(['waiting', 'running'])) this.#pending.add(id);
+    this.#mustReconcile = false;
+  }
+
+  /** What happened in the record since the last look: by whoever, in this process or another. */
+  #readRecord(): void {
+    for (;;) {
+      const events = this.#ledger.events(this.#cursor);
+      for (const { cursor, job, news } of events) {
+        this.#cursor = cursor;
+        if (job !== null && news.type !== 'build' && news.type !== 'taken') this.#pending.add(job);
+      }
+      if (events.length === 0) return;
+    }
+  }
+
+  /** Makes Redis agree with the record about one job. */
+  async #settleWith(id: string): Promise<void> {
+    this.#delayed.delete(id);
+    const job = this.#ledger.find(id);
+    if (job === undefined) return;
+    const dispatch = dispatchOf(job.token);
+    if (dispatch === 0 && !isSettled(job)) return this.#dispatchWhenDue(job);
+    const { queue } = await this.#route(queueName(job.labels));
+    const delivery = await queue.getJob(deliveryId(id, dispatch));
+    if (isSettled(job)) return this.#withdraw(delivery);
+    const state = delivery === undefined ? 'unknown' : await delivery.getState();
+    if (delivery === undefined || state === 'unknown') return this.#lost(job);
+    if (state === 'completed') return this.#ended(delivery);
+    if (state === 'failed') {
+      await delivery.remove();
+      return this.#lost(job);
+    }
+    if (job.cancelling !== null) await this.#stop(delivery.id ?? '');
+    if (state === 'active')
+      return this.#progress(delivery.id ?? '', delivery.progress as unknown as Progress);
+    if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
+  }
+
+  /** A delivery that Redis does not have: was it running, its worker has to start anew. */
+  async #lost(job: Job): Promise<void> {
+    if (job.state === 'waiting') return this.#dispatchWhenDue(job);
+    const back = this.#ledger.write(() =>
+      this.#ledger.save(recall(job, 'Redis has lost it: it is sent again')),
+    );
+    if (!isSettled(back)) await this.#dispatchWhenDue(back);
+  }
+
+  async #dispatchWhenDue(job: Job): Promise<void> {
+    if (job.notBefore > this.#ledger.now()) {
+      this.#delayed.set(job.id, job.notBefore);
+      return;
+    }
+    const { prepare } = this.#options;
+    let payload: Payload = null;
+    try {
+      payload = (await prepare?.(job)) ?? null;
+    } catch (error) {
+      if (!(error instanceof KilnError)) throw error;
+      const outcome: Outcome = {
+        type: error.transient ? 'retryable' : 'permanent',
+        why: `${error.message} (${error.transient ? 'may pass: tried again' : 'would fail again: not retried'})`,
+        results: [],
+      };
+      this.#apply(job.id, (now) => finish(now, now.token + 1, outcome, this.#ledger.now()));
+      return;
+    }
+    const dispatch = nextDispatch(job.token);
+    const sent = this.#ledger.write(() => {
+      const now = this.#ledger.job(job.id);
+      if (now.state !== 'waiting') return undefined;
+      return this.#ledger.save({ job: { ...now, token: dispatch }, news: [] });
+    });
+    if (sent === undefined) return;
+    const { queue } = await this.#route(queueName(sent.labels));
+    await queue.add(
+      'build',
+      { job: sent, payload },
+      {
+        jobId: deliveryId(sent.id, dispatch),
+        priority: priorityOf(sent),
+        attempts: 1,
+      },
+    );
+    await this.#redis.publish(this.#names.news, 'job');
+  }
+
+  async #withdraw(delivery: BullJob<Carried, Returned> | undefined): Promise<void> {
+    if (delivery?.id === undefined) return;
+    try {
+      await delivery.remove();
+    } catch {
+      // A worker has it: it is told, and its outcome will not be used.
+      await this.#stop(delivery.id);
+    }
+  }
+
+  async #stop(delivery: string): Promise<void> {
+    await this.#redis.set(this.#names.cancelled(delivery), '1', 'EX', CANCELLED_FOR_S);
+    await this.#redis.publish(this.#names.news, 'stop');
+  }
+
+  async #setPaused(paused: boolean): Promise<void> {
+    if (paused === this.#paused) return;
+    for (const { queue } of this.#routes.values()) await (paused ? queue.pause() : queue.resume());
+    this.#paused = paused;
+    if (!paused) await this.#redis.publish(this.#names.news, 'resumed');
+  }
+
+  async #route(name: string): Promise<Route> {
+    const known = this.#routes.get(name);
+    if (known !== undefined) return known;
+    const { prefix } = this.#names;
+    const queue = new BullQueue<Carried, Returned>(name, { connection: this.#redis, prefix });
+    const events = new QueueEvents(name, { connection: this.#redis, prefix });
+    queue.on('error', () => undefined);
+    events.on('error', () => undefined);
+    await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+    const hear = (what: () => Promise<void>) => {
+      this.#heard.push(what);
+      this.#ledger.wake.notify();
+    };
+    events.on('progress', ({ jobId, data }) =>
+      hear(() => this.#progress(jobId, data as unknown as Progress)),
+    );
+    events.on('stalled', ({ jobId }) => hear(() => this.#stalled(jobId)));
+    events.on('completed', ({ jobId }) =>
+      hear(async () => {
+        const delivery = await queue.getJob(jobId);
+        if (delivery !== undefined) await this.#ended(delivery);
+      }),
+    );
+    const route = { queue, events };
+    this.#routes.set(name, route);
+    await this.#redis.sadd(this.#names.queues, name);
+    if (this.#paused === true) await queue.pause();
+    return route;
+  }
+
+  /** A worker has a delivery, or tells what happens in it. */
+  async #progress(delivery: string, progress: Progress | undefined): Promise<void> {
+    if (typeof progress?.token !== 'number') return;
+    const { token, worker, identity, events } = progress;
+    const job = this.#ledger.find(jobIdOf(delivery));
+    if (job === undefined || isSettled(job)) return this.#stop(delivery);
+    const accepted = this.#ledger.write(() => {
+      let now = this.#ledger.job(job.id);
+      if (token > now.token) {
+        const step = take(now, { worker, identity, until: Number.MAX_SAFE_INTEGER }, token);
+        if ('refused' in step) return false;
+        now = this.#ledger.save(step);
+      }
+      if (now.state !== 'running' || token !== now.token) return false;
+      const results = { ...now.results };
+      for (const event of events) {
+        this.#ledger.tell(now.id, { type: 'build', event });
+        if (event.type === 'finished') results[event.result.variant] = event.result;
+      }
+      if (events.length > 0) this.#ledger.save({ job: { ...now, results }, news: [] });
+      return true;
+    });
+    if (!accepted) await this.#stop(delivery);
+  }
+
+  /** BullMQ has seen that a worker's lock ran out, and gives the job to the next. */
+  async #stalled(delivery: string): Promise<void> {
+    this.#apply(jobIdOf(delivery), (job) =>
+      job.state === 'running' && deliveryId(job.id, dispatchOf(job.token)) === delivery
+        ? lapse(job, `${job.holder?.worker ?? 'its worker'} was lost`)
+        : { refused: 'it does not run' },
+    );
+  }
+
+  async #ended(delivery: BullJob<Carried, Returned>): Promise<void> {
+    const returned = delivery.returnvalue;
+    const job = this.#ledger.find(jobIdOf(delivery.id ?? ''));
+    if (job !== undefined && !isSettled(job) && returned.token >= job.token) {
+      const outcome = (await this.#options.commit?.(job, returned)) ?? returned.outcome;
+      this.#apply(job.id, (now) => finish(now, returned.token, outcome, this.#ledger.now()));
+    } else if (job !== undefined && !isSettled(job)) {
+      this.#ledger.write(() =>
+        this.#ledger.tell(job.id, { type: 'refused', token: returned.token, why: 'a later delivery has it' }),
+      );
+    }
+    await delivery.remove();
+  }
+
+  #apply(id: string, command: (job: Job) => Step | Refusal): void {
+    this.#ledger.write(() => {
+      const job = this.#ledger.find(id);
+      if (job === undefined) return;
+      const step = command(job);
+      if (!('refused' in step)) this.#ledger.save(step);
+    });
+  }
+}
+
+function priorityOf(job: Job): number {
+  return MIDDLE_PRIORITY - job.priority;
+}

@@ -1,0 +1,127 @@
+import { setTimeout as pause } from 'node:timers/promises';
+import { Redis } from 'ioredis';
+import { KilnError } from '../platform/errors.ts';
+
+/** The names of what Kiln keeps in Redis; everything begins with the prefix. */
+export interface RedisNames {
+  readonly prefix: string;
+  /** A set: the queues that there are, one for each set of labels that jobs require. */
+  readonly queues: string;
+  /** Which record the jobs are from; gone after FLUSHALL. */
+  readonly owner: string;
+  /** A channel: something is to be taken, or to be stopped. */
+  readonly news: string;
+  /** A key that says that a delivery is to be stopped. */
+  cancelled(delivery: string): string;
+}
+
+export function redisNames(prefix = 'kiln'): RedisNames {
+  return {
+    prefix,
+    queues: `${prefix}:queues`,
+    owner: `${prefix}:owner`,
+    news: `${prefix}:news`,
+    cancelled: (delivery) => `${prefix}:cancelled:${delivery}`,
+  };
+}
+
+/**
+ * The queue for jobs that require these labels. BullMQ's names hold no colon.
+ * @returns `jobs`, `jobs;arch=i386;kvm=no`
+ */
+export function queueName(labels: Readonly<Record<string, string>>): string {
+  const parts = Object.keys(labels)
+    .sort()
+    .map((name) => `;${name}=${labels[name]}`);
+  return `jobs${parts.join('')}`;
+}
+
+/** The labels that `queueName` was made from. */
+export function labelsOf(queue: string): Record<string, string> {
+  const parts = queue.split(';').slice(1);
+  return Object.fromEntries(parts.map((part) => part.split('=', 2) as [string, string]));
+}
+
+/**
+ * Connects to Redis. Commands wait while it is away: it is tried again for ever, a second apart at most.
+ * @throws KilnError `failed` when it can't be reached at first
+ */
+export async function connectRedis(url: string): Promise<Redis> {
+  if (!/^rediss?:\/\//.test(url) || !URL.canParse(url)) {
+    throw new KilnError('usage', `--redis ${url}: expected a URL`, { hint: 'e.g. redis://127.0.0.1:6379' });
+  }
+  const redis = new Redis(url, {
+    maxRetriesPerRequest: null,
+    retryStrategy: (times) => Math.min(50 * times, 1000),
+    lazyConnect: true,
+  });
+  let reason = 'no answer';
+  redis.on('error', (error: Error) => {
+    reason = error.message || String((error as NodeJS.ErrnoException).code);
+  });
+  try {
+    await within(
+      5000,
+      redis.connect().then(() => redis.ping()),
+    );
+  } catch {
+    redis.disconnect();
+    throw new KilnError('failed', `Redis at ${hostOf(url)} can't be reached: ${reason}`, {
+      hint: 'start it (redis-server), or name another with --redis URL',
+      transient: true,
+    });
+  }
+  return redis;
+}
+
+/** The URL without its password. */
+function hostOf(url: string): string {
+  const { host } = new URL(url);
+  return host;
+}
+
+/** Settings of Redis that jobs could be lost by, in words; none when all is well. */
+export async function redisWarnings(redis: Redis): Promise<string[]> {
+  const setting = async (name: string): Promise<string | undefined> => {
+    try {
+      const [, value] = (await redis.config('GET', name)) as string[];
+      return value;
+    } catch {
+      // Hosted servers don't let it be asked.
+      return undefined;
+    }
+  };
+  const [policy, appendOnly] = [await setting('maxmemory-policy'), await setting('appendonly')];
+  const warnings: string[] = [];
+  if (policy === undefined) {
+    warnings.push(
+      'Redis does not tell its settings: maxmemory-policy has to be noeviction, and appendonly should be yes',
+    );
+    return warnings;
+  }
+  if (policy !== 'noeviction') {
+    warnings.push(
+      `Redis may evict jobs when its memory is full (maxmemory-policy ${policy}): redis-cli CONFIG SET maxmemory-policy noeviction`,
+    );
+  }
+  if (appendOnly !== 'yes') {
+    warnings.push(
+      'Redis forgets the last jobs when it dies (appendonly no); they are submitted again from the record, but workers start anew: redis-cli CONFIG SET appendonly yes',
+    );
+  }
+  return warnings;
+}
+
+/** The promise's value if it comes in time. @throws KilnError `failed`, transient, when it does not */
+export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
+  const stop = new AbortController();
+  const late = pause(milliseconds, undefined, { signal: stop.signal }).then(() => {
+    throw new KilnError('failed', 'Redis does not answer', { transient: true });
+  });
+  late.catch(() => undefined);
+  try {
+    return await Promise.race([promise, late]);
+  } finally {
+    stop.abort();
+  }
+}

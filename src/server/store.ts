@@ -1,0 +1,141 @@
+import { createHash, timingSafeEqual } from 'node:crypto';
+import { createReadStream, createWriteStream } from 'node:fs';
+import { mkdir, rm, stat } from 'node:fs/promises';
+import { dirname } from 'node:path';
+import { Readable } from 'node:stream';
+import { pipeline } from 'node:stream/promises';
+import { type Context, Hono } from 'hono';
+import { hasErrno, KilnError } from '../platform/errors.ts';
+import { acceptFile, type DirectoryExchange } from '../queue/exchange.ts';
+
+export interface StoreOptions {
+  readonly exchange: DirectoryExchange;
+  /** What requests have to bear (RFC 6750). */
+  readonly token: string;
+}
+
+/**
+ * The coordinator's store for its workers, to be mounted anywhere:
+ *
+ * | request | does |
+ * | --- | --- |
+ * | `GET /version` | the coordinator's version |
+ * | `GET /files/SHA256` | a file; ranges (RFC 9110, 14) |
+ * | `HEAD /files/SHA256` | 200 with its size; 404 with `Upload-Offset`, how much of it has arrived |
+ * | `PATCH /files/SHA256?offset=N` | bytes of a file from N on; `Upload-Complete: ?1` with the last |
+ * | `PATCH /logs/NAME?offset=N` | bytes of a log from N on; 409 with `Upload-Offset` when some before are missing |
+ * | `GET /logs/NAME` | a log; ranges |
+ */
+export function storeRouter({ exchange, token }: StoreOptions): Hono {
+  const router = new Hono();
+  router.use('*', async (context, next) => {
+    if (!bears(context.req.header('authorization'), token)) {
+      context.header('WWW-Authenticate', 'Bearer');
+      return context.text('this store wants its bearer token\n', 401);
+    }
+    return next();
+  });
+  router.onError((error, context) => {
+    if (!(error instanceof KilnError)) throw error;
+    return context.text(
+      `${error.message}\n`,
+      error.kind === 'integrity' ? 422 : error.kind === 'usage' ? 400 : 409,
+    );
+  });
+  router.get('/version', async (context) => context.text(`${await exchange.version()}\n`));
+  // Hono answers HEAD by the GET handler: it tells by the method.
+  router.get('/files/:sha256', async (context) => {
+    const path = exchange.pathOf(context.req.param('sha256'));
+    const size = await sizeOf(path);
+    if (size !== undefined) return sendFile(context, path, size);
+    context.header('Upload-Offset', String((await sizeOf(`${path}.part`)) ?? 0));
+    return context.text('no such file\n', 404);
+  });
+  router.patch('/files/:sha256', async (context) => {
+    const sha256 = context.req.param('sha256');
+    const path = exchange.pathOf(sha256);
+    if ((await sizeOf(path)) !== undefined) return context.body(null, 204);
+    const partial = `${path}.part`;
+    const offset = wholeNumber(context.req.query('offset'));
+    const there = (await sizeOf(partial)) ?? 0;
+    if (offset !== there) {
+      context.header('Upload-Offset', String(there));
+      return context.text(`expected the bytes from ${there} on\n`, 409);
+    }
+    await mkdir(dirname(path), { recursive: true });
+    await receive(context, partial);
+    if (context.req.header('upload-complete') === '?1') {
+      try {
+        await acceptFile(partial, path, sha256);
+      } finally {
+        await rm(partial, { force: true });
+      }
+    }
+    return context.body(null, 204);
+  });
+  router.patch('/logs/:delivery/:name', async (context) => {
+    const name = `${context.req.param('delivery')}/${context.req.param('name')}`;
+    const bytes = new Uint8Array(await context.req.arrayBuffer());
+    context.header('Upload-Offset', String(await exchange.logSize(name)));
+    await exchange.appendLog(name, wholeNumber(context.req.query('offset')), bytes);
+    context.header('Upload-Offset', String(await exchange.logSize(name)));
+    return context.body(null, 204);
+  });
+  router.get('/logs/:delivery/:name', async (context) => {
+    const path = exchange.logPath(`${context.req.param('delivery')}/${context.req.param('name')}`);
+    const size = await sizeOf(path);
+    return size === undefined ? context.text('no such log\n', 404) : sendFile(context, path, size);
+  });
+  return router;
+}
+
+function bears(header: string | undefined, token: string): boolean {
+  const digest = (text: string) => createHash('sha256').update(text).digest();
+  return timingSafeEqual(digest(header ?? ''), digest(`Bearer ${token}`));
+}
+
+async function sizeOf(path: string): Promise<number | undefined> {
+  try {
+    return (await stat(path)).size;
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
+    throw error;
+  }
+}
+
+function wholeNumber(text: string | undefined): number {
+  if (text === undefined || !/^\d{1,15}$/.test(text)) {
+    throw new KilnError('usage', `offset=${text ?? ''} is no whole number`);
+  }
+  return Number(text);
+}
+
+/** The whole file, or the one range that is asked for: `bytes=A-` or `bytes=A-B`. */
+function sendFile(context: Context, path: string, size: number): Response {
+  const range = /^bytes=(\d+)-(\d*)$/.exec(context.req.header('range') ?? '');
+  const start = range === null ? 0 : Number(range[1]);
+  const end = range === null || range[2] === '' ? size - 1 : Math.min(Number(range[2]), size - 1);
+  if (range !== null && (start >= size || start > end)) {
+    return new Response(null, { status: 416, headers: { 'Content-Range': `bytes */${size}` } });
+  }
+  const headers: Record<string, string> = {
+    'Content-Type': 'application/octet-stream',
+    'Content-Length': String(Math.max(0, end - start + 1)),
+    'Accept-Ranges': 'bytes',
+    ...(range === null ? {} : { 'Content-Range': `bytes ${start}-${end}/${size}` }),
+  };
+  const status = range === null ? 200 : 206;
+  if (context.req.method === 'HEAD' || size === 0) return new Response(null, { status, headers });
+  const body = Readable.toWeb(createReadStream(path, { start, end })) as ReadableStream;
+  return new Response(body, { status, headers });
+}
+
+/** Adds a request's body to a file; what has arrived stays when the connection is cut. */
+async function receive(context: Context, path: string): Promise<void> {
+  const { body } = context.req.raw;
+  if (body === null) return;
+  await pipeline(
+    Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
+    createWriteStream(path, { flags: 'a' }),
+  );
+}

@@ -1,0 +1,139 @@
+import { randomUUID } from 'node:crypto';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { BullmqHand } from '../../src/queue/bullmq.ts';
+import { deliveryId, dispatchOf } from '../../src/queue/carried.ts';
+import { Dispatcher } from '../../src/queue/dispatcher.ts';
+import { isSettled } from '../../src/queue/job.ts';
+import { Ledger } from '../../src/queue/ledger.ts';
+import { connectRedis, redisNames, redisWarnings } from '../../src/queue/redis.ts';
+import { freshDirectory } from '../support/kiln.ts';
+import { type Adapter, conformance, takeSoon, until } from './conformance.ts';
+import { modelTest } from './model.ts';
+import { type RedisServer, startRedis } from './redisServer.ts';
+import { outcome, request } from './requests.ts';
+
+let server: RedisServer;
+beforeAll(async () => {
+  server = await startRedis();
+});
+afterAll(() => server.kill());
+
+async function open(url = server.url): Promise<Adapter> {
+  let clock = Date.UTC(2003, 7, 25);
+  const queue = new Ledger(join(freshDirectory('fleet'), 'state.db'), () => clock);
+  const redis = await connectRedis(url);
+  const names = redisNames(`test-${randomUUID()}`);
+  const dispatcher = new Dispatcher({ ledger: queue, redis, names });
+  const stop = new AbortController();
+  const running = dispatcher.run(stop.signal);
+  const hands: BullmqHand[] = [];
+  const connections = [redis];
+  const settled = async () => {
+    while (!dispatcher.isIdle) await new Promise((done) => setImmediate(done));
+  };
+  return {
+    queue,
+    async hand(options = {}) {
+      const own = await connectRedis(url);
+      connections.push(own);
+      const hand = await BullmqHand.open({
+        redis: own,
+        names,
+        leaseMs: 20_000,
+        stalledCheckMs: 50,
+        ...options,
+      });
+      hands.push(hand);
+      return hand;
+    },
+    settled,
+    async lapse(lease) {
+      await until(queue, lease.job.id, ({ token }) => token >= lease.token);
+      const delivery = deliveryId(lease.job.id, dispatchOf(lease.token));
+      await redis.del(`${names.prefix}:jobs:${delivery}:lock`);
+      await until(queue, lease.job.id, ({ token }) => token > lease.token);
+    },
+    async later() {
+      clock += 3_600_000 * 2;
+      queue.wake.notify();
+      await settled();
+    },
+    async close() {
+      stop.abort();
+      await Promise.all(hands.map((hand) => hand.close()));
+      await running;
+      for (const connection of connections) connection.disconnect();
+      queue.close();
+    },
+  };
+}
+
+conformance('Redis', open);
+modelTest('Redis', open, 12);
+
+describe('a Redis', () => {
+  it('that was emptied gets every unfinished job again from the record; what it had is stopped', async () => {
+    const adapter = await open();
+    const { queue } = adapter;
+    const hand = await adapter.hand();
+    queue.submit([request('running'), request('waiting'), request('done')]);
+    await adapter.settled();
+    const lease = await takeSoon(hand);
+    await until(queue, lease.job.id, ({ state }) => state === 'running');
+    const admin = await connectRedis(server.url);
+    await admin.flushall();
+    admin.disconnect();
+    expect(await hand.beat(lease)).toBe('lost');
+    const next = new Set<string>();
+    for (let i = 0; i < 3; i++) {
+      const again = await takeSoon(hand);
+      next.add(again.job.recipe);
+      expect(await hand.settle(again, outcome('done'))).toBe(true);
+    }
+    expect(next).toEqual(new Set(['running', 'waiting', 'done']));
+    await queue.drain(new AbortController().signal);
+    expect(queue.jobs().map(({ state }) => state)).toEqual(['done', 'done', 'done']);
+    expect(await hand.settle(lease, outcome('done'))).toBe(false);
+    await adapter.close();
+  });
+
+  it('that is killed and comes back empty loses no job', async () => {
+    const own = await startRedis();
+    const adapter = await open(own.url);
+    const { queue } = adapter;
+    const hand = await adapter.hand();
+    const [submitted] = queue.submit([request('survivor')]);
+    await adapter.settled();
+    await own.kill();
+    await own.start();
+    const lease = await takeSoon(hand);
+    expect(lease.job.id).toBe(submitted?.job.id);
+    await hand.settle(lease, outcome('done'));
+    expect(await until(queue, lease.job.id, isSettled)).toMatchObject({ state: 'done', lost: 0 });
+    await adapter.close();
+    await own.kill();
+  });
+
+  it('that could lose jobs by its settings is warned of in words', async () => {
+    const redis = await connectRedis(server.url);
+    await redis.config('SET', 'maxmemory-policy', 'allkeys-lru');
+    const warnings = await redisWarnings(redis);
+    expect(warnings).toEqual([
+      expect.stringMatching(/may evict jobs .*allkeys-lru.*noeviction/),
+      expect.stringMatching(/forgets the last jobs .*appendonly/),
+    ]);
+    await redis.config('SET', 'maxmemory-policy', 'noeviction');
+    await redis.config('SET', 'appendonly', 'yes');
+    expect(await redisWarnings(redis)).toEqual([]);
+    await redis.config('SET', 'appendonly', 'no');
+    redis.disconnect();
+  });
+
+  it('that is not there is named, and what to do', async () => {
+    await expect(connectRedis('redis://127.0.0.1:1')).rejects.toThrow(
+      /Redis at 127.0.0.1:1 can't be reached/,
+    );
+    await expect(connectRedis('nonsense')).rejects.toThrow(/expected a URL/);
+  });
+});
