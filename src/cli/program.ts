@@ -19,6 +19,7 @@ import { note, reportError, styled } from './output.ts';
 import { registerPatch } from './patch.ts';
 import { registerPlan } from './plan.ts';
 import { registerPublish } from './publish.ts';
+import { registerPxelinux } from './pxelinux.ts';
 import { registerQueue } from './queue.ts';
 import { registerRecipes } from './recipes.ts';
 import { registerServe } from './serve.ts';
@@ -72,6 +73,7 @@ export function createProgram(): Command {
     registerHistory,
     registerPublish,
     registerHold,
+    registerPxelinux,
     registerGc,
     registerKey,
     registerQueue,

@@ -87,6 +87,13 @@ export const HOST_TOOLS: readonly HostTool[] = [
     files: ['/usr/lib/ISOLINUX/isolinux.bin'],
   },
   {
+    name: 'PXELINUX',
+    package: 'pxelinux',
+    need: 'optional',
+    purpose: 'what kiln pxelinux puts into the TFTP root',
+    files: ['/usr/lib/PXELINUX/pxelinux.0'],
+  },
+  {
     name: "SYSLINUX's modules",
     package: 'syslinux-common',
     need: 'optional',

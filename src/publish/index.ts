@@ -16,5 +16,6 @@ export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
 export { objections, type Policy, policyPath, readPolicy, STRICT } from './policy.ts';
 export { type Published, type PublishOptions, promote, publishBundle, rollback } from './publish.ts';
+export { type PxelinuxWay, pointPxelinux } from './pxelinux.ts';
 export { type Repairs, repair } from './repair.ts';
 export { placeBundle, servedDirectory, servedFiles } from './tftp.ts';
