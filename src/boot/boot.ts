@@ -5,7 +5,7 @@ import { finished } from 'node:stream/promises';
 import { parseBootScript } from '../initrd/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { readTextIfAny } from '../platform/files.ts';
-import { lineSplitter, type RunResult, run } from '../platform/process.ts';
+import { baseEnvironment, lineSplitter, type RunResult, run } from '../platform/process.ts';
 import { tftpRequests } from './capture.ts';
 import {
   type ConsoleFailure,
@@ -17,6 +17,7 @@ import {
   renderLine,
 } from './console.ts';
 import { followFile } from './follow.ts';
+import { LAN_INTERFACE, LAN_NOT_SHOWN, type Lan, lanCommand, lanEnvironment, lanUnavailable } from './lan.ts';
 import { findNic, type Nic } from './nics.ts';
 import {
   type Accelerator,
@@ -46,6 +47,8 @@ export interface BootRequest {
    * which is faster and shows nothing of the network boot.
    */
   readonly loader?: 'network' | 'kernel';
+  /** Real servers instead of QEMU's own DHCP and TFTP, in namespaces that go with the call. */
+  readonly lan?: Lan;
   /** 64 by default. */
   readonly memoryMiB?: number;
   /**
@@ -105,6 +108,8 @@ export async function bootBundle(request: BootRequest): Promise<BootVerdict> {
   if (qemu === undefined) {
     return { status: 'skipped', reason: 'QEMU is not installed (Debian: qemu-system-x86)' };
   }
+  const unavailable = request.lan === undefined ? undefined : await lanUnavailable(request.lan);
+  if (unavailable !== undefined) return { status: 'skipped', reason: unavailable };
   await mkdir(dirname(request.consoleLog), { recursive: true });
   await rm(request.consoleLog, { force: true });
   const loader = await chooseLoader(nic, request);
@@ -173,6 +178,7 @@ async function bootOnce(
     loader,
     tftpRoot: await realpath(request.tftpRoot),
     bootFile: request.bootFile,
+    ...(request.lan === undefined ? {} : { tap: LAN_INTERFACE }),
     console: `${request.consoleLog}.raw`,
     capture: `${request.consoleLog}.pcap`,
   };
@@ -187,6 +193,7 @@ async function bootOnce(
     await rm(machine.console, { force: true });
     await rm(machine.capture, { force: true });
   }
+  if (watched.notShown !== undefined) return { status: 'skipped', reason: watched.notShown };
   for (const name of loaded) await assertInsideRoot(request.tftpRoot, name);
   const how: BootRun = {
     seconds: (performance.now() - started) / 1000,
@@ -201,6 +208,8 @@ async function bootOnce(
 
 interface Watched {
   readonly failure: ConsoleFailure | undefined;
+  /** Why a network of real servers could not be had; then no node was started. */
+  readonly notShown: string | undefined;
   readonly matched: readonly string[];
   readonly tail: readonly string[];
 }
@@ -220,7 +229,10 @@ async function watch(
   let outcome: ConsoleOutcome | undefined;
   let lastWords: NodeJS.Timeout | undefined;
 
-  const command = [...(await dyingWithParent()), qemu, ...qemuArguments(machine)];
+  const servers = request.lan === undefined ? undefined : await serversOf(request.lan, machine);
+  const around = [...(await dyingWithParent()), ...(servers?.command ?? [])];
+  const command = [...around, qemu, ...qemuArguments(machine)];
+  let notShown: string | undefined;
   log.write(`# ${command.join(' ')}\n`);
   const show = (line: string) => {
     log.write(`${line}\n`);
@@ -239,20 +251,46 @@ async function watch(
   const following = await followFile(machine.console, (bytes) => console.push(bytes));
   try {
     const result = await run(command[0] ?? qemu, command.slice(1), {
-      // That it ends by the signal we sent is no news.
-      onLine: (line) => line.includes('terminating on signal') || show(`qemu: ${line}`),
+      ...(servers === undefined ? {} : { env: servers.environment }),
+      onLine: (line) => {
+        notShown ??= LAN_NOT_SHOWN.exec(line)?.[1];
+        // That it ends by the signal we sent is no news.
+        if (!line.includes('terminating on signal')) show(/^lan: /.test(line) ? line : `qemu: ${line}`);
+      },
       timeoutMs,
       signal: AbortSignal.any([decided.signal, ...(request.signal === undefined ? [] : [request.signal])]),
     }).finally(() => following.end());
     console.end();
     request.signal?.throwIfAborted();
     const end = outcome ?? silentEnd(result, watcher, timeoutMs);
-    return { failure: 'reason' in end ? end : undefined, matched: watcher.matched, tail };
+    return { failure: 'reason' in end ? end : undefined, notShown, matched: watcher.matched, tail };
   } finally {
     clearTimeout(lastWords);
     log.end();
     await logged;
   }
+}
+
+interface Servers {
+  readonly command: readonly string[];
+  readonly environment: Readonly<Record<string, string>>;
+}
+
+/** The servers of a network, whose logs go beside the console's. */
+async function serversOf(lan: Lan, machine: Machine): Promise<Servers> {
+  const logs = `${machine.console.replace(/\.raw$/, '')}.servers`;
+  await rm(logs, { recursive: true, force: true });
+  await mkdir(logs, { recursive: true });
+  const base = baseEnvironment();
+  return {
+    command: await lanCommand(),
+    environment: {
+      ...base,
+      // Servers are in places that a user's PATH may not have.
+      PATH: `${base.PATH}:/usr/sbin:/sbin`,
+      ...lanEnvironment(lan, { tftpRoot: machine.tftpRoot, bootFile: machine.bootFile, logs }),
+    },
+  };
 }
 
 /** Words for an end that the console did not decide. */

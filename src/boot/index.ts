@@ -6,5 +6,6 @@ export {
   initIsUp,
   type LinePattern,
 } from './console.ts';
+export { LAN_ARGUMENTS, LAN_HOST_NAME, LAN_SERVER, type Lan, type TftpServer } from './lan.ts';
 export { findNic, NICS, type Nic } from './nics.ts';
 export { type Accelerator, findQemu } from './qemu.ts';

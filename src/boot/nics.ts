@@ -10,26 +10,35 @@ export interface Nic {
   readonly device: string;
   /** Whether QEMU has a boot ROM for it. */
   readonly rom: boolean;
+  /** What the kernel's command line must say for the kit to find it; empty for cards on PCI. */
+  readonly cmdline: string;
 }
 
 /** Every card of nics.tsv, in the order of that file. */
 export const NICS: readonly Nic[] = parseNics(readFileSync(join(import.meta.dirname, 'nics.tsv'), 'utf8'));
 
-/** Reads the table's lines: model, aliases, device, rom. @throws Error for a line of another shape. */
+/** Reads the table's lines: model, aliases, device, rom, cmdline. @throws Error for a line of another shape. */
 export function parseNics(text: string): Nic[] {
   return text
     .split('\n')
     .filter((line) => line !== '' && !line.startsWith('#'))
     .map((line) => {
-      const [model, aliases, device, rom] = line.split('\t');
+      const [model, aliases, device, rom, cmdline] = line.split('\t');
       if (
         model === undefined ||
         aliases === undefined ||
         device === undefined ||
+        cmdline === undefined ||
         !/^(yes|no)$/.test(rom ?? '')
       )
-        throw new Error(`nics.tsv: not a line of four columns: ${line}`);
-      return { model, aliases: aliases === '-' ? [] : aliases.split(','), device, rom: rom === 'yes' };
+        throw new Error(`nics.tsv: not a line of five columns: ${line}`);
+      return {
+        model,
+        aliases: aliases === '-' ? [] : aliases.split(','),
+        device,
+        rom: rom === 'yes',
+        cmdline: cmdline === '-' ? '' : cmdline,
+      };
     });
 }
 

@@ -25,6 +25,8 @@ export interface Machine {
   readonly loader: Loader;
   readonly tftpRoot: string;
   readonly bootFile: string;
+  /** An interface of the host that the node's card is plugged into, instead of QEMU's own network. */
+  readonly tap?: string;
   /** File that the serial console is written to, byte for byte. */
   readonly console: string;
   /** Where the packets that the node exchanges are written to. */
@@ -58,10 +60,10 @@ export function hasKvm(): Promise<boolean> {
   return allows('/dev/kvm', constants.R_OK | constants.W_OK);
 }
 
-/** Path of a program on the PATH, or undefined. */
+/** Path of a program on the PATH, or where servers are (which a user's PATH may not have); or undefined. */
 export async function findProgram(name: string): Promise<string | undefined> {
   const { PATH = '' } = baseEnvironment();
-  for (const directory of PATH.split(':')) {
+  for (const directory of [...PATH.split(':'), '/usr/sbin', '/sbin']) {
     const path = join(directory, name);
     if (await allows(path, constants.X_OK)) return path;
   }
@@ -76,31 +78,35 @@ async function allows(path: string, mode: number): Promise<boolean> {
 }
 
 /**
- * QEMU's arguments for a diskless PC on a network of its own: DHCP and TFTP by QEMU, nothing beyond
- * (restrict=on), the console in a file, no reboot.
+ * QEMU's arguments for a diskless PC: on a network of QEMU's own, DHCP and TFTP by QEMU and nothing beyond
+ * (restrict=on), or on the tap interface given; the console in a file, no reboot.
  *
  * A file, because QEMU drops what a slow reader of its standard output does not take in time: Node reads
  * through a socket, and a few hundred one-byte writes fill one.
  */
 export function qemuArguments(machine: Machine): string[] {
   const { nic, loader } = machine;
-  const network = [
-    'user',
-    'id=net',
-    'restrict=on',
-    `tftp=${escapeComma(machine.tftpRoot)}`,
-    `bootfile=${escapeComma(machine.bootFile)}`,
-  ];
   return [
     // graphics=off makes the BIOS and the boot ROM speak on the serial line as well.
     ...['-machine', 'pc,graphics=off', '-accel', machine.accelerator, '-m', String(machine.memoryMiB)],
     ...['-nodefaults', '-no-user-config', '-no-reboot', '-display', 'none', '-monitor', 'none'],
     ...['-chardev', `file,id=console,path=${escapeComma(machine.console)}`, '-serial', 'chardev:console'],
     ...['-boot', 'order=n,strict=on'],
-    ...['-netdev', network.join(','), '-device', `${nic.device},netdev=net`],
+    ...['-netdev', networkArgument(machine).join(','), '-device', `${nic.device},netdev=net`],
     '-object',
     `filter-dump,id=capture,netdev=net,maxlen=${CAPTURE_PACKET_BYTES},file=${escapeComma(machine.capture)}`,
     ...loaderArguments(loader),
+  ];
+}
+
+function networkArgument({ tap, tftpRoot, bootFile }: Machine): string[] {
+  if (tap !== undefined) return ['tap', 'id=net', `ifname=${tap}`, 'script=no', 'downscript=no'];
+  return [
+    'user',
+    'id=net',
+    'restrict=on',
+    `tftp=${escapeComma(tftpRoot)}`,
+    `bootfile=${escapeComma(bootFile)}`,
   ];
 }
 

@@ -1,11 +1,26 @@
 import { join } from 'node:path';
-import type { Command } from 'commander';
+import { type Command, Option } from 'commander';
 import { findBundle } from '../bundle/index.ts';
-import { bootInStaging } from '../pipeline/gates.ts';
+import { type BootChoices, bootInStaging } from '../pipeline/staging.ts';
 import { requireTools } from '../platform/hosttools.ts';
 import { contextOf, wholeNumber } from './context.ts';
 import { note, print, printJson, styled } from './output.ts';
 import { stopSignal } from './signals.ts';
+
+interface BootOptions extends BootChoices {
+  readonly timeout?: number;
+  readonly memory?: number;
+}
+
+const HELP = `
+Examples:
+  kiln boot 2.4.22-8345e65d0b                          on the card that it is for, as the gate of a build does
+  kiln boot 2.4.22-8345e65d0b --nic tulip              on another one
+  kiln boot 2.4.22-8345e65d0b --loader pxelinux --tftp tftpd-hpa
+  kiln boot 2.4.22-8345e65d0b --root nfs               DHCP, TFTP and the root by NFS from real servers
+
+Real servers run in namespaces of their own, which takes root or a kernel that lets users make them. What this
+machine can't show is said, and exits with 1, as does a console that does not show what the recipe expects.`;
 
 export function registerBoot(program: Command): void {
   const command = program
@@ -13,10 +28,26 @@ export function registerBoot(program: Command): void {
     .description('PXE-boot a bundle in QEMU over TFTP and print its console')
     .argument('<BUNDLE>', 'id or directory of a bundle')
     .option('--nic <MODEL>', "QEMU's model of the network card (default: the one that the bundle is for)")
+    .addOption(
+      new Option('--loader <LOADER>', 'what the ROM loads (default: ipxe)').choices(['ipxe', 'pxelinux']),
+    )
+    .addOption(
+      new Option('--tftp <SERVER>', "a real TFTP server, and DHCP by dnsmasq (default: QEMU's own)").choices([
+        'dnsmasq',
+        'tftpd-hpa',
+      ]),
+    )
+    .addOption(
+      new Option('--root <ROOT>', 'the initrd alone, or a root by NFS (default: ram)').choices([
+        'ram',
+        'nfs',
+      ]),
+    )
+    .option('--append <WORDS>', "words for the end of the kernel's command line")
     .option('--timeout <SECONDS>', 'give up after this time', wholeNumber)
     .option('--memory <MIB>', "the machine's memory", wholeNumber)
-    .addHelpText('after', '\nExits with 1 when the console does not show what the recipe expects.')
-    .action(async (reference: string, options: { nic?: string; timeout?: number; memory?: number }) => {
+    .addHelpText('after', HELP)
+    .action(async (reference: string, { timeout, memory, ...choices }: BootOptions) => {
       const { home, json } = await contextOf(command);
       await requireTools(['gate']);
       const bundle = await findBundle(home, reference);
@@ -28,24 +59,25 @@ export function registerBoot(program: Command): void {
         {
           home,
           consoleLog,
-          timeoutSeconds: options.timeout,
-          memoryMiB: options.memory,
+          timeoutSeconds: timeout,
+          memoryMiB: memory,
           signal: stopSignal(),
           onLine: (line) => {
             lines.push(line);
             if (!json) print(line);
           },
         },
-        options.nic,
+        choices,
       );
       if (json) printJson({ bundle: id, verdict, console: lines });
       else if (verdict.status === 'failed') note(`${styled('red', 'failed:')} ${verdict.sentence}`);
-      else if (verdict.status === 'passed') {
+      else if (verdict.status === 'skipped') note(`${styled('yellow', 'not shown:')} ${verdict.reason}`);
+      else {
         note(
           `${styled('green', 'passed')} in ${verdict.seconds.toFixed(1)} s (${verdict.loader}, ${verdict.accelerator})`,
         );
       }
-      note(`console: ${consoleLog}`);
+      if (verdict.status !== 'skipped') note(`console: ${consoleLog}`);
       process.exitCode = verdict.status === 'passed' ? 0 : 1;
     });
 }

@@ -7,7 +7,7 @@ export {
 } from './configs.ts';
 export { type FloppySize, makeFloppy } from './images/floppy.ts';
 export { makeIso } from './images/iso.ts';
-export { INIT_SOURCE_DIRECTORY } from './init.ts';
+export { compileInit, INIT_SOURCE_DIRECTORY } from './init.ts';
 export { kitEntries } from './kit.ts';
 export { type Initrd, type InitrdRequest, makeInitrd } from './make.ts';
 export { makeNbi } from './nbi/make.ts';

@@ -1,30 +1,14 @@
-import { mkdir, symlink, writeFile } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
-import { type BootVerdict, bootBundle, type ExpectedLine, initIsUp } from '../boot/index.ts';
+import type { BootVerdict } from '../boot/index.ts';
 import {
   assertBundle,
   bundleDirectory,
   type GateRecord,
   type Manifest,
-  type StoredBundle,
   writeRecords,
 } from '../bundle/index.ts';
-import { bootConfigs } from '../initrd/index.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists, readTextIfAny, removeTree, writeFileAtomic } from '../platform/files.ts';
+import { readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
-import { linkTarget, placeBundle, servedDirectory } from '../publish/index.ts';
-import { patternOf } from './boot-options.ts';
-import { workDirectory } from './cache.ts';
-
-export interface GateOptions {
-  readonly home: Home;
-  readonly consoleLog: string;
-  readonly timeoutSeconds: number | undefined;
-  readonly memoryMiB: number | undefined;
-  readonly onLine: (line: string) => void;
-  readonly signal: AbortSignal;
-}
 
 /** How a node came by its kernel, in words. */
 const LOADERS = {
@@ -32,65 +16,6 @@ const LOADERS = {
   ipxe: "TFTP from iPXE (no boot ROM for this card: iPXE itself by QEMU's -kernel)",
   kernel: "QEMU's -kernel (no boot ROM for this card, and iPXE is not installed)",
 } as const;
-
-/** TCG boots 2.4 in about 8 s through PXE on an idle machine; a busy one must not fail for that. */
-const DEFAULT_TIMEOUT_SECONDS = 180;
-
-/**
- * The boot gate: a node in QEMU loads the bundle by PXE from a staging TFTP root in which the channel has
- * its future path already, so that what is proven is what nodes will ask for.
- * @param bundle files and manifest, stored or about to be
- * @param nic another network card than the bundle's
- */
-export async function bootInStaging(
-  bundle: StoredBundle,
-  options: GateOptions,
-  nic: string = bundle.manifest.boot.nic,
-): Promise<BootVerdict> {
-  const { manifest } = bundle;
-  const root = await workDirectory(options.home, `boot-${manifest.recipe}-${manifest.variant}`);
-  try {
-    await placeBundle(root, bundle);
-    await addScript(root, manifest);
-    const link = join(root, manifest.channel);
-    await mkdir(dirname(link), { recursive: true });
-    await symlink(linkTarget(manifest.channel, manifest.id), link);
-    return await bootBundle({
-      tftpRoot: root,
-      bootFile: `${manifest.channel}/boot.ipxe`,
-      nic,
-      expect: expectedLines(manifest),
-      timeoutMs: 1000 * (options.timeoutSeconds ?? DEFAULT_TIMEOUT_SECONDS),
-      ...(options.memoryMiB === undefined ? {} : { memoryMiB: options.memoryMiB }),
-      consoleLog: options.consoleLog,
-      onLine: options.onLine,
-      signal: options.signal,
-    });
-  } finally {
-    await removeTree(root);
-  }
-}
-
-/** QEMU's ROMs are iPXE: a bundle without an iPXE script gets one in the staging root alone. */
-async function addScript(root: string, manifest: Manifest): Promise<void> {
-  const script = join(servedDirectory(root, manifest.id), 'boot.ipxe');
-  if (await exists(script)) return;
-  const configs = bootConfigs({
-    id: manifest.id,
-    files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
-    cmdline: manifest.boot.cmdline,
-    label: `${manifest.recipe}:${manifest.variant}`,
-  });
-  await writeFile(script, configs['boot.ipxe']);
-}
-
-function expectedLines(manifest: Manifest): ExpectedLine[] {
-  if (manifest.boot.expect.length === 0) return [initIsUp(manifest.release)];
-  return manifest.boot.expect.map((text) => {
-    const pattern = patternOf(text);
-    return pattern === undefined ? text : new RegExp(pattern);
-  });
-}
 
 /**
  * The verdict as the manifest keeps it.

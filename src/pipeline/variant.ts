@@ -18,11 +18,12 @@ import { assemble } from './assemble.ts';
 import { type StepCache, workDirectory } from './cache.ts';
 import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
 import { type Configured, cachedConfig, configure } from './configure.ts';
-import { bootInStaging, gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
+import { gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
 import { requireImageTools } from './images.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { LoadedRecipe } from './recipes.ts';
 import type { Reporter } from './report.ts';
+import { bootInStaging } from './staging.ts';
 import { cloneTree, describeTree, type PreparedTree } from './tree.ts';
 
 /** All that is needed to make one variant's bundle. */
