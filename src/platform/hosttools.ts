@@ -73,13 +73,6 @@ export const HOST_TOOLS: readonly HostTool[] = [
     files: ['/usr/lib/ipxe/ipxe.lkrn'],
   },
   {
-    name: 'PXELINUX',
-    package: 'pxelinux',
-    need: 'optional',
-    purpose: 'kiln boot --loader pxelinux',
-    files: ['/usr/lib/PXELINUX/pxelinux.0'],
-  },
-  {
     name: 'ip',
     package: 'iproute2',
     need: 'optional',
@@ -124,7 +117,7 @@ export const HOST_TOOLS: readonly HostTool[] = [
     name: 'PXELINUX',
     package: 'pxelinux',
     need: 'optional',
-    purpose: 'what kiln pxelinux puts into the TFTP root',
+    purpose: 'what kiln pxelinux puts into the TFTP root, and kiln boot --loader pxelinux loads',
     files: ['/usr/lib/PXELINUX/pxelinux.0'],
   },
   {
