@@ -16,6 +16,9 @@ export interface Lock {
   release(): void;
 }
 
+/** Keeps what holds a lock from being collected as garbage, and the lock with it, when its taker forgets it. */
+const held = new Set<DatabaseSync>();
+
 /**
  * Takes an exclusive lock that the kernel drops when this process ends, however it ends: SQLite's
  * file lock (fcntl) on a small database of its own. Node has no call for it, and a pid file would lie
@@ -28,7 +31,8 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
   mkdirSync(dirname(path), { recursive: true });
   const database = new DatabaseSync(path);
   try {
-    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = DELETE; BEGIN EXCLUSIVE');
+    // Nothing is ever stored, so no journal has to be on the disk: the lock can be had on a full disk as well.
+    database.exec('PRAGMA busy_timeout = 0; PRAGMA journal_mode = MEMORY; BEGIN EXCLUSIVE');
   } catch (error) {
     database.close();
     if (/database is locked/.test(String(error))) return { heldBy: readHolder(path) };
@@ -36,8 +40,10 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
   }
   const holder: LockHolder = { pid: process.pid, what, since: nowIso() };
   noteHolder(path, holder);
+  held.add(database);
   return {
     release() {
+      held.delete(database);
       rmSync(`${path}.holder`, { force: true });
       database.exec('ROLLBACK');
       database.close();

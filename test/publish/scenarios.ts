@@ -1,13 +1,13 @@
 import { cpSync } from 'node:fs';
 import { expect } from 'vitest';
-import { checkBundle, findBundle, listBundles } from '../../src/bundle/index.ts';
+import { findBundle } from '../../src/bundle/index.ts';
 import { readlinkIfAny } from '../../src/platform/files.ts';
 import { disk, type FileSystem } from '../../src/platform/filesystem.ts';
 import { type Home, homeAt } from '../../src/platform/home.ts';
 import { linkPath, publishBundle, readChannel, rollback } from '../../src/publish/index.ts';
-import { inspectServing } from '../../src/publish/inspect.ts';
 import { recover } from '../../src/publish/recover.ts';
 import { freshDirectory } from '../support/kiln.ts';
+import { findFaults } from './findFaults.ts';
 import { homeWith } from './fixture.ts';
 
 /** A change to a channel that something is going to cut short. */
@@ -98,11 +98,7 @@ export async function expectWhole(home: Home, scenario: Scenario): Promise<void>
 
 /** Every byte of every bundle, every channel and link, and nothing left over. */
 export async function expectClean(home: Home): Promise<void> {
-  for (const { directory, manifest } of await listBundles(home)) {
-    expect(await checkBundle(directory, manifest)).toEqual([]);
-  }
-  const { faults, foreign } = await inspectServing(home);
-  expect({ faults, foreign }).toEqual({ faults: [], foreign: [] });
+  expect(await findFaults(home)).toEqual([]);
 }
 
 /** The scenario of a name, for child processes. */
