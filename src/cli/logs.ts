@@ -1,6 +1,6 @@
 import { watch } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { join } from 'node:path';
+import { join, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { findBundle } from '../bundle/index.ts';
 import { LAST_LINE, logsOf } from '../pipeline/report.ts';
@@ -8,6 +8,7 @@ import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { isAlive, lineSplitter } from '../platform/process.ts';
 import type { Job } from '../queue/job.ts';
+import { exchangeDirectory } from '../server/coordinator.ts';
 import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
 import { findJob, jobHistory } from './queue.ts';
@@ -47,8 +48,9 @@ async function findLogs(home: Home, reference: string): Promise<string[]> {
 function logsOfJob(home: Home, job: Job): string[] {
   const latest = new Map<string, string>();
   for (const { news } of jobHistory({ home }, job.id)) {
-    if (news.type === 'build' && news.event.type === 'started')
-      latest.set(news.event.variant, news.event.log);
+    if (news.type !== 'build' || news.event.type !== 'started') continue;
+    // A worker of the fleet ships its log to the coordinator's exchange.
+    latest.set(news.event.variant, resolve(exchangeDirectory(home), 'logs', news.event.log));
   }
   return job.variants.flatMap((name) => latest.get(`${job.recipe}:${name}`) ?? []);
 }

@@ -25,6 +25,7 @@ import { registerRecipes } from './recipes.ts';
 import { registerServe } from './serve.ts';
 import { registerShow } from './show.ts';
 import { registerVerify } from './verify.ts';
+import { registerWorker } from './worker.ts';
 
 const EXIT_HELP = `
 Exit codes:
@@ -78,6 +79,7 @@ export function createProgram(): Command {
     registerKey,
     registerQueue,
     registerServe,
+    registerWorker,
     registerLogs,
     registerKconfig,
     registerPatch,

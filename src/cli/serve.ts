@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import type { Command } from 'commander';
 import { Hono } from 'hono';
 import { lockSoon } from '../platform/lock.ts';
@@ -5,18 +6,23 @@ import { serveLock } from '../queue/build.ts';
 import { EmbeddedHand } from '../queue/embedded.ts';
 import { executeIn } from '../queue/execute.ts';
 import { Ledger } from '../queue/ledger.ts';
+import { connectRedis, redisWarnings } from '../queue/redis.ts';
 import { Runner } from '../queue/runner.ts';
+import { openCoordinator, storeToken } from '../server/coordinator.ts';
 import { listen, parseListen } from '../server/serve.ts';
+import { storeRouter } from '../server/store.ts';
 import { type Context, contextOf, wholeNumber } from './context.ts';
-import { note } from './output.ts';
+import { note, styled } from './output.ts';
 import { numberOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { noteEnded, noteTaken } from './work.ts';
+import { noteEnded, noteLeaving, noteTaken } from './work.ts';
 
 interface ServeOptions {
   readonly listen: string;
   readonly jobs?: number;
   readonly grace: number;
+  readonly redis?: string;
+  readonly store?: string;
 }
 
 export function registerServe(program: Command): void {
@@ -31,11 +37,14 @@ export function registerServe(program: Command): void {
       wholeNumber,
       30,
     )
+    .option('--redis <URL>', 'give jobs to kiln worker on other machines by way of Redis, and run none here')
+    .option('--store <DIR>', 'with --redis: a directory that all machines share, instead of HTTP')
     .addHelpText(
       'after',
       `
 Examples:
   kiln serve                        runs what kiln queue add and kiln build submit
+  kiln serve --redis redis://127.0.0.1:6379 --listen 0.0.0.0:8420
 
 On SIGTERM or Ctrl-C nothing more is started; what runs may finish within the grace, and waits again otherwise. A
 second one stops everything at once. What was queued goes on with the next start, whatever stopped this one.`,
@@ -54,24 +63,15 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   const ledger = Ledger.of(home);
   try {
     ledger.trim();
-    const listening = await listen(new Hono(), address);
+    const app = new Hono();
+    const work =
+      options.redis === undefined
+        ? prepareOwn(context, ledger, options, signal)
+        : await prepareFleet(context, ledger, options.redis, options.store, app, signal);
+    const listening = await listen(app, address);
     note(`serving ${home.root} on ${listening.url}`);
-    const slots = numberOf(context.settings, 'jobs');
-    const runner = new Runner({
-      hand: new EmbeddedHand(ledger),
-      slots,
-      execute: executeIn({ home: home.root, jobs: 1 }),
-      leave: signal,
-      graceMs: options.grace * 1000,
-      onTaken: noteTaken,
-      onEnded: noteEnded,
-    });
-    signal.addEventListener('abort', () => {
-      const count = runner.running.length;
-      note(count === 0 ? 'stopping' : `stopping: ${count} running, given ${options.grace} s to finish`);
-    });
     try {
-      await runner.run();
+      await work();
     } finally {
       await listening.close();
     }
@@ -79,4 +79,44 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
     ledger.close();
     held.release();
   }
+}
+
+/** The workers of this machine. */
+function prepareOwn(
+  { home, settings }: Context,
+  ledger: Ledger,
+  options: ServeOptions,
+  signal: AbortSignal,
+): () => Promise<void> {
+  const runner = new Runner({
+    hand: new EmbeddedHand(ledger),
+    slots: numberOf(settings, 'jobs'),
+    execute: executeIn({ home: home.root, jobs: 1 }),
+    leave: signal,
+    graceMs: options.grace * 1000,
+    onTaken: noteTaken,
+    onEnded: noteEnded,
+  });
+  signal.addEventListener('abort', () => noteLeaving(runner.running.length, options.grace));
+  return () => runner.run();
+}
+
+/** The coordinator of workers on other machines. */
+async function prepareFleet(
+  { home }: Context,
+  ledger: Ledger,
+  url: string,
+  directory: string | undefined,
+  app: Hono,
+  signal: AbortSignal,
+): Promise<() => Promise<void>> {
+  const redis = await connectRedis(url);
+  for (const sentence of await redisWarnings(redis)) note(`${styled('yellow', 'warning:')} ${sentence}`);
+  const shared = directory === undefined ? undefined : resolve(directory);
+  const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, note, shared);
+  app.route('/store', storeRouter({ exchange, token: await storeToken(home) }));
+  return async () => {
+    await dispatcher.run(signal);
+    redis.disconnect();
+  };
 }

@@ -10,3 +10,8 @@ export function noteTaken({ job }: Lease): void {
 export function noteEnded(job: Job, outcome: Outcome, used: boolean): void {
   note(`${job.id}: ${outcome.type}: ${outcome.why}${used ? '' : ' (not used: another worker has it)'}`);
 }
+
+/** What they say when they are told to stop. */
+export function noteLeaving(running: number, graceSeconds: number): void {
+  note(running === 0 ? 'stopping' : `stopping: ${running} running, given ${graceSeconds} s to finish`);
+}

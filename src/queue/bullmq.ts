@@ -25,6 +25,8 @@ interface Held {
   readonly delivery: Delivery;
   /** What BullMQ's lock on the job holds. */
   readonly key: string;
+  /** What goes back with the outcome. */
+  attached: Readonly<Record<string, unknown>>;
 }
 
 const LEASE_MS = 15_000;
@@ -75,6 +77,12 @@ export class BullmqHand implements Hand {
     return this.#payloads.get(lease) ?? null;
   }
 
+  /** Sends something back with the outcome of a lease. */
+  attach(lease: Lease, attached: Readonly<Record<string, unknown>>): void {
+    const held = this.#held.get(lease);
+    if (held !== undefined) held.attached = attached;
+  }
+
   async take(): Promise<Lease | undefined> {
     this.#asking ??= this.#takeNext().finally(() => {
       this.#asking = undefined;
@@ -109,7 +117,7 @@ export class BullmqHand implements Hand {
       if (delivery?.id === undefined) continue;
       const token = tokenOf(delivery.id, delivery.attemptsStarted);
       const lease: Lease = { job: { ...delivery.data.job, token }, token };
-      this.#held.set(lease, { delivery, key });
+      this.#held.set(lease, { delivery, key, attached: {} });
       this.#payloads.set(lease, delivery.data.payload);
       await this.#tell(lease, delivery, []);
       return lease;
@@ -172,7 +180,7 @@ export class BullmqHand implements Hand {
     const held = this.#held.get(lease);
     if (held === undefined) return false;
     try {
-      const returned: Returned = { token: lease.token, outcome };
+      const returned: Returned = { ...held.attached, token: lease.token, outcome };
       const ended = held.delivery.moveToCompleted(returned, held.key, false).then(
         () => true,
         (error: unknown) => refusedOr(error, false),

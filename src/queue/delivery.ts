@@ -1,0 +1,144 @@
+import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { join } from 'node:path';
+import {
+  bundleDirectory,
+  commitBundle,
+  parseManifest,
+  readBundle,
+  type StoredBundle,
+} from '../bundle/index.ts';
+import { workDirectory } from '../pipeline/cache.ts';
+import type { VariantResult } from '../pipeline/events.ts';
+import { chooseVariants } from '../pipeline/recipes.ts';
+import { channelFor } from '../pipeline/run.ts';
+import { digestFile } from '../platform/digest.ts';
+import { KilnError } from '../platform/errors.ts';
+import { listIfAny, removeTree } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import { publishBundle } from '../publish/index.ts';
+import type { Returned } from './carried.ts';
+import type { DirectoryExchange, Exchange } from './exchange.ts';
+import type { Job, Outcome } from './job.ts';
+
+/** The files of a bundle that a worker has sent: digests by name. */
+export type SentBundle = Readonly<Record<string, string>>;
+
+/** What a worker returns: the outcome, and its bundles by variant. */
+export interface Delivered extends Returned {
+  readonly bundles: Readonly<Record<string, SentBundle>>;
+}
+
+/** Sends the bundles of an attempt to the coordinator by digest. */
+export async function sendBundles(
+  home: Home,
+  results: readonly VariantResult[],
+  exchange: Exchange,
+  signal: AbortSignal,
+): Promise<Record<string, SentBundle>> {
+  const sent: Record<string, SentBundle> = {};
+  for (const { recipe, variant, bundle } of results) {
+    if (bundle === null) continue;
+    const directory = bundleDirectory(home, recipe, variant, bundle);
+    const files: Record<string, string> = {};
+    for (const name of await listIfAny(directory)) {
+      const path = join(directory, name);
+      const { sha256, size } = await digestFile(path);
+      await exchange.send(path, sha256, size, signal);
+      files[name] = sha256;
+    }
+    sent[variant] = files;
+  }
+  return sent;
+}
+
+/** What the coordinator adds when it stores a bundle: its own sums and signature. */
+const OWN_RECORDS = new Set(['SHA256SUMS', 'SHA256SUMS.minisig']);
+
+/**
+ * Takes a delivery in: every bundle is held against its manifest, stored, and published where the job says so. May be
+ * done again after a crash: the same bundle is stored once, and a channel that points to it stays.
+ */
+export async function takeIn(
+  job: Job,
+  delivered: Delivered,
+  home: Home,
+  exchange: DirectoryExchange,
+): Promise<Outcome> {
+  const results: VariantResult[] = [];
+  for (const sent of delivered.outcome.results) {
+    // The log that was shipped, not the worker's own.
+    const log = sent.log && exchange.logPath(`${job.id}-${delivered.token}/${sent.variant}.log`);
+    const result = { ...sent, log };
+    const files = delivered.bundles[result.variant];
+    results.push(files === undefined ? result : await takeInOne(job, result, files, home, exchange));
+  }
+  const failed = results.find(({ status }) => status === 'failed');
+  const { outcome } = delivered;
+  if (outcome.type !== 'done' || failed === undefined) return { ...outcome, results };
+  return { type: 'retryable', why: failed.error?.message ?? 'a bundle could not be stored', results };
+}
+
+async function takeInOne(
+  job: Job,
+  result: VariantResult,
+  files: SentBundle,
+  home: Home,
+  exchange: DirectoryExchange,
+): Promise<VariantResult> {
+  try {
+    const bundle = await storeBundle(job, result, files, home, exchange);
+    if (!job.spec.publish || result.status === 'failed') return result;
+    const variant = (await chooseVariants(job.spec.references))[0]?.variants.find(
+      ({ name }) => name === result.variant,
+    );
+    const channel =
+      variant === undefined ? bundle.manifest.channel : channelFor(job.spec.channel ?? undefined, variant);
+    const { reason } = job.spec;
+    const published = await publishBundle(home, bundle, channel, reason === null ? {} : { reason });
+    return { ...result, status: 'published', channel, generation: published.generation };
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    const { kind, message, lines } = error;
+    return { ...result, status: 'failed', error: { kind, message, lines, transient: true } };
+  }
+}
+
+async function storeBundle(
+  job: Job,
+  result: VariantResult,
+  files: SentBundle,
+  home: Home,
+  exchange: DirectoryExchange,
+): Promise<StoredBundle> {
+  const staged = await workDirectory(home, `delivery-${job.id}-${result.variant}`);
+  try {
+    await mkdir(staged, { recursive: true });
+    for (const [name, sha256] of Object.entries(files)) {
+      if (!/^[\w.-]+$/.test(name))
+        throw new KilnError('integrity', `a bundle has a file ${JSON.stringify(name)}`);
+      if (!OWN_RECORDS.has(name)) await copyFile(exchange.pathOf(sha256), join(staged, name));
+    }
+    const file = join(staged, 'manifest.json');
+    const manifest = parseManifest(await readFile(file, 'utf8'), file);
+    const { recipe, variant, id } = manifest;
+    if (recipe !== job.recipe || variant !== result.variant || id !== result.bundle) {
+      throw new KilnError(
+        'integrity',
+        `a bundle of ${recipe}:${variant} was sent for ${job.recipe}:${result.variant}`,
+      );
+    }
+    for (const [name, { size, sha256 }] of Object.entries(manifest.files)) {
+      const path = join(staged, name);
+      const found =
+        files[name] === sha256 && (await stat(path)).size === size ? await digestFile(path) : undefined;
+      if (found?.sha256 !== sha256) {
+        throw new KilnError('integrity', `${name} of bundle ${id} is not what its manifest says`);
+      }
+    }
+    await commitBundle(home, staged, manifest);
+    for (const sha256 of Object.values(files)) await rm(exchange.pathOf(sha256), { force: true });
+    return await readBundle(bundleDirectory(home, recipe, variant, id));
+  } finally {
+    await removeTree(staged);
+  }
+}

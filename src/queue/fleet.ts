@@ -1,0 +1,128 @@
+import { open } from 'node:fs/promises';
+import type { BuildEvent, EventSink } from '../pipeline/events.ts';
+import { KilnError } from '../platform/errors.ts';
+import type { Home } from '../platform/home.ts';
+import { BullmqHand } from './bullmq.ts';
+import { sendBundles } from './delivery.ts';
+import type { Exchange } from './exchange.ts';
+import { executeIn } from './execute.ts';
+import type { Job, Lease, Outcome } from './job.ts';
+import { type Parcel, unpackParcel } from './parcel.ts';
+import { connectRedis } from './redis.ts';
+import { Runner } from './runner.ts';
+import { checkVersion, kilnVersion } from './version.ts';
+
+export interface FleetOptions {
+  readonly home: Home;
+  readonly redisUrl: string;
+  readonly exchange: Exchange;
+  readonly slots: number;
+  readonly labels: Readonly<Record<string, string>>;
+  readonly leave: AbortSignal;
+  readonly graceMs: number;
+  readonly leaseMs?: number;
+  readonly onReady?: () => void;
+  readonly onTaken?: (lease: Lease) => void;
+  readonly onEnded?: (job: Job, outcome: Outcome, used: boolean) => void;
+}
+
+/**
+ * Takes jobs from Redis until it has to leave, builds each in a process of its own, and sends what came of it to the
+ * coordinator.
+ * @throws KilnError for a coordinator of another version, and for a Redis or store that can't be reached at first
+ */
+export async function workForFleet(options: FleetOptions): Promise<void> {
+  const { home, exchange, labels, leaseMs } = options;
+  const version = kilnVersion();
+  checkVersion(await exchange.version(), version);
+  const redis = await connectRedis(options.redisUrl);
+  const hand = await BullmqHand.open({ redis, labels, ...(leaseMs === undefined ? {} : { leaseMs }) });
+  const execute = executeIn({ home: home.root, jobs: 1 });
+  const runner = new Runner({
+    ...options,
+    hand,
+    async execute(lease, signal, sink) {
+      const logs = new LogShipper(exchange, `${lease.job.id}-${lease.token}`, signal);
+      const tell: EventSink = (event) => sink(logs.watch(event));
+      try {
+        const parcel = hand.payloadOf(lease) as unknown as Parcel;
+        checkVersion(parcel.version, version);
+        const spec = await unpackParcel(lease.job, parcel, home, exchange, signal);
+        const outcome = await execute({ ...lease, job: { ...lease.job, spec } }, signal, tell);
+        const bundles = signal.aborted ? {} : await sendBundles(home, outcome.results, exchange, signal);
+        hand.attach(lease, { bundles });
+        return outcome;
+      } catch (error) {
+        if (signal.aborted) return { type: 'returned', why: (signal.reason as Error).message, results: [] };
+        if (!(error instanceof KilnError)) throw error;
+        const type = error.transient ? 'retryable' : 'permanent';
+        return { type, why: error.message, results: [] };
+      } finally {
+        await logs.end();
+      }
+    },
+  });
+  options.onReady?.();
+  try {
+    await runner.run();
+  } finally {
+    await hand.close();
+    redis.disconnect();
+  }
+}
+
+const SHIP_EVERY_MS = 1000;
+const CHUNK = 1 << 20;
+
+/** Ships the logs of a job's variants to the coordinator while they grow, as byte ranges. */
+class LogShipper {
+  readonly #exchange: Exchange;
+  readonly #delivery: string;
+  readonly #signal: AbortSignal;
+  readonly #logs = new Map<string, { readonly name: string; sent: number }>();
+  readonly #timer: NodeJS.Timeout;
+  #shipping: Promise<void> = Promise.resolve();
+
+  constructor(exchange: Exchange, delivery: string, signal: AbortSignal) {
+    this.#exchange = exchange;
+    this.#delivery = delivery;
+    this.#signal = signal;
+    this.#timer = setInterval(() => void this.#ship(), SHIP_EVERY_MS);
+  }
+
+  /** Notes the logs that events tell of. What the coordinator hears names the log as the exchange has it. */
+  watch(event: BuildEvent): BuildEvent {
+    if (event.type !== 'started') return event;
+    const name = `${this.#delivery}/${event.variant.slice(event.variant.lastIndexOf(':') + 1)}.log`;
+    this.#logs.set(event.log, { name, sent: 0 });
+    return { ...event, log: name };
+  }
+
+  async end(): Promise<void> {
+    clearInterval(this.#timer);
+    await this.#ship();
+  }
+
+  /** A log that can't be shipped fails no build: it stays on this machine. */
+  #ship(): Promise<void> {
+    this.#shipping = this.#shipping.then(() => this.#shipAll()).catch(() => undefined);
+    return this.#shipping;
+  }
+
+  async #shipAll(): Promise<void> {
+    for (const [path, log] of this.#logs) {
+      const file = await open(path, 'r');
+      try {
+        for (;;) {
+          const { bytesRead, buffer } = await file.read(Buffer.alloc(CHUNK), 0, CHUNK, log.sent);
+          if (bytesRead === 0) break;
+          const signal = this.#signal.aborted ? AbortSignal.timeout(SHIP_EVERY_MS) : this.#signal;
+          await this.#exchange.appendLog(log.name, log.sent, buffer.subarray(0, bytesRead), signal);
+          log.sent += bytesRead;
+        }
+      } finally {
+        await file.close();
+      }
+    }
+  }
+}
