@@ -9,7 +9,7 @@ import { treeReader } from '../tree-reader.ts';
  * rule (`config %config:`), which GNU make from 3.82 on refuses.
  */
 export function separateTargets(makefile: string): string {
-  return makefile.replace(/^([^\s:=#%]+)[ \t]+(%[^\s:]*):(?![=:])(.*\n(?:\t.*\n)*)/gm, '$1:$3$2:$3');
+  return makefile.replace(/^([^\s:=#%$(),]+)[ \t]+(%[^\s:$(),]*):(?![=:])(.*\n(?:\t.*\n)*)/gm, '$1:$3$2:$3');
 }
 
 /** A tree as its make is to be run on it. */
