@@ -7,7 +7,16 @@ import { kitSources } from '../recipe/kits.ts';
 import type { RecipeLock } from '../recipe/lock.ts';
 import type { Recipe, RecipeSource } from '../recipe/schema.ts';
 import type { FragmentReference, Variant } from '../recipe/variants.ts';
-import { type FetchedSource, fetchSource, type SourceEvent, type SourceSpec } from '../sources/index.ts';
+import {
+  digestTree,
+  type FetchedSource,
+  fetchSource,
+  isDirectory,
+  locate,
+  type SourceEvent,
+  type SourceSpec,
+  sourceFileName,
+} from '../sources/index.ts';
 import type { SourceInput, TextInput } from './plan.ts';
 import { CHECKOUT, type LoadedRecipe, readLock } from './recipes.ts';
 
@@ -46,7 +55,7 @@ export function sourceSpec(recipe: LoadedRecipe, lock: RecipeLock, name: string)
   const known = lock[name];
   // A lock of another file says nothing about this one.
   const locked =
-    known !== undefined && urls.some((url) => fileNameOf(url) === known.file) ? known : undefined;
+    known !== undefined && urls.some((url) => sourceFileName(url) === known.file) ? known : undefined;
   return {
     name,
     urls,
@@ -77,11 +86,6 @@ function namedSource(recipe: LoadedRecipe, name: string): { source: RecipeSource
     },
     place: recipe.placeOf(found.path),
   };
-}
-
-/** The file's name at a URL or path. */
-export function fileNameOf(url: string): string {
-  return basename(/^[a-z]+:/i.test(url) ? decodeURIComponent(new URL(url).pathname) : url);
 }
 
 /** Fetches one source of a recipe. */
@@ -128,7 +132,7 @@ function refuseOtherTree({ sha256, place }: SourceSpec, kit: FetchedSource): voi
 
 /**
  * What the plan knows of the sources without fetching: their digests where the recipe or its lock pins
- * them. A substitute is read here: its digest is what counts.
+ * them. A substitute and a directory are read here: its digest is what counts.
  */
 export async function knownSources(
   home: Home,
@@ -143,14 +147,26 @@ export async function knownSources(
         return asInput(await fetchNamed(home, recipe, lock, name, choices, () => undefined, signal));
       }
       const spec = sourceSpec(recipe, lock, name);
+      const local = await localDirectory(spec);
+      if (local !== undefined) {
+        const { sha256 } = await digestTree(local, signal);
+        return { name, file: basename(local), sha256, substituted: false, inPlace: true };
+      }
       return {
         name,
-        file: fileNameOf(spec.urls[0] ?? name),
+        file: sourceFileName(spec.urls[0] ?? name),
         sha256: spec.sha256 ?? spec.locked?.sha256,
         substituted: false,
       };
     }),
   );
+}
+
+/** The directory that a source is, where it is one. */
+async function localDirectory({ urls, baseDirectory }: SourceSpec): Promise<string | undefined> {
+  const location = locate(urls[0] ?? '', baseDirectory);
+  if (location.kind !== 'file') return undefined;
+  return (await isDirectory(location.path)) ? location.path : undefined;
 }
 
 /** A fetched source as the plan sees it. */

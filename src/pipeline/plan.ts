@@ -65,6 +65,7 @@ export function keysOf(inputs: VariantInputs): VariantKeys | undefined {
     code: code.tree,
     version: recipe.kernel.version,
     kernel: inputs.kernel.sha256,
+    member: recipe.kernel.source.member,
     patches: inputs.patches.map(({ sha256: digest }, index) => {
       const patch = recipe.patches[index];
       return { digest, member: patch?.member, strip: patch?.strip, fuzz: patch?.fuzz };

@@ -155,7 +155,7 @@ export class RecipeRun {
     return making;
   }
 
-  /** Locks what was seen for the first time. */
+  /** Locks the files that were seen for the first time; a directory is worked on, and its digest is in the key. */
   async #lockSources(fetched: readonly FetchedSource[]): Promise<void> {
     const seen = fetched
       // A directory is under its owner's hands; its digest is in the key.

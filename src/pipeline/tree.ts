@@ -5,7 +5,7 @@ import { applySeries, type SeriesReport } from '../patches/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import { output } from '../platform/process.ts';
-import { type FetchedSource, readPatchBytes, unpackTree } from '../sources/index.ts';
+import { type FetchedSource, isArchive, isRpm, readPatchBytes, unpackTree } from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
 import { sortSources } from './inputs.ts';
 import type { LoadedRecipe } from './recipes.ts';
@@ -81,7 +81,13 @@ async function fillTree(
   const { kernel, patches } = sortSources(recipe.recipe, sources);
   const { kernel: wanted, toolchain } = recipe.recipe;
   const family = familyFor(wanted.version, wanted.arch);
-  const unpacked = await unpackTree(kernel, tree, { signal, log: reporter.log, onEvent: reporter.source });
+  const { member } = wanted.source;
+  const unpacked = await unpackTree(kernel, tree, {
+    signal,
+    log: reporter.log,
+    onEvent: reporter.source,
+    ...(member === undefined || (kernel.substituted && !(await isPackage(kernel))) ? {} : { member }),
+  });
   const found = readKernelVersion(tree);
   const numbers = `${found.version}.${found.patchlevel}.${found.sublevel}`;
   if (`${numbers}${found.extraversion}` !== wanted.version) {
@@ -102,7 +108,12 @@ async function fillTree(
         name,
         ...(strip === 'auto' ? {} : { strip }),
         fuzz,
-        bytes: await readPatchBytes(source, { signal, ...(member === undefined ? {} : { member }) }),
+        bytes: await readPatchBytes(source, {
+          signal,
+          ...(member === undefined || (source.substituted && !(await isArchive(source.path)))
+            ? {}
+            : { member }),
+        }),
       };
     }),
   );
@@ -119,6 +130,11 @@ async function fillTree(
     touchedBy: report?.touchedBy ?? {},
     compat,
   };
+}
+
+/** What takes a source's place may be the tree that would be taken out of an RPM, or such an RPM. */
+async function isPackage(source: FetchedSource): Promise<boolean> {
+  return source.kind === 'file' && (await isRpm(source.path));
 }
 
 function summarise(report: SeriesReport): PatchSummary[] {

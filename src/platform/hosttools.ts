@@ -99,6 +99,12 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'optional',
     purpose: 'finds the NFS server of kiln boot --root nfs',
   },
+  {
+    name: 'git',
+    package: 'git',
+    need: 'optional',
+    purpose: 'fetches sources that are tags or commits of a repository',
+  },
   { name: 'lbzip2', package: 'lbzip2', need: 'optional', purpose: 'decompresses .bz2 on every core' },
   ...['flex', 'bison', 'bc'].map(
     (name): HostTool => ({ name, package: name, need: 'optional', purpose: 'builds kernels from 2.6 on' }),
@@ -143,6 +149,7 @@ export const HOST_TOOLS: readonly HostTool[] = [
     }),
   ),
   { name: 'gcc-11', package: 'gcc-11', need: 'test', purpose: 'the second compiler that tests build with' },
+  { name: 'rpmbuild', package: 'rpm', need: 'test', purpose: 'makes source RPMs' },
   { name: 'patch', package: 'patch', need: 'test', purpose: 'what patch placement is compared with' },
   { name: 'cpio', package: 'cpio', need: 'test', purpose: 'reads cpio images' },
   { name: 'bsdtar', package: 'libarchive-tools', need: 'test', purpose: 'reads cpio images' },

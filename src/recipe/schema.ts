@@ -19,14 +19,22 @@ const sourceFields = {
   urls: z
     .array(z.string().min(1))
     .min(1)
-    .describe('Where the file is: http(s) and file URLs or paths (relative to the recipe), tried in order'),
+    .describe(
+      'Where the file is: http(s) and file URLs, paths (relative to the recipe; of a kernel, a directory too), and git+https://...#REF, tried in order',
+    ),
   size: z.int().positive().optional().describe('Size in bytes'),
   sha256: hex(64).optional(),
   sha1: hex(40).optional().describe('As upstream published it; accepted beside a lock'),
   md5: hex(32).optional().describe('As upstream published it; accepted beside a lock'),
 };
 
-const source = z.strictObject(sourceFields);
+const member = z
+  .union([z.string().min(1), z.array(z.string().min(1)).min(1)])
+  .describe(
+    'The name inside a tar or an RPM, or names through archives in one another, outermost first; it may be packed itself',
+  );
+
+const source = z.strictObject({ ...sourceFields, member: member.optional() });
 
 const watch = z
   .strictObject({
@@ -38,7 +46,7 @@ const watch = z
 const patch = z.strictObject({
   name,
   ...sourceFields,
-  member: z.string().min(1).optional().describe("The patch's name inside a tar; it may be packed itself"),
+  member: member.optional(),
   strip: z
     .union([z.literal('auto'), z.int().min(0).max(9)])
     .default(1)

@@ -2,13 +2,15 @@ import { basename, resolve } from 'node:path';
 import { digestOf, type FileDigests } from '../platform/digest.ts';
 import { DEFAULT_PATIENCE } from './download.ts';
 import { type Attempt, notFetched } from './failures.ts';
+import { takeGitRef } from './gitRef.ts';
 import { takeLocalFile } from './localFile.ts';
 import { type Location, locate, pathsInMirror } from './locate.ts';
 import { describeMismatch, findMismatch, type Pins, pinsOf } from './pins.ts';
 import { takeRemoteFile } from './remoteFile.ts';
 import { Sharing } from './share.ts';
 import { findInStore } from './store.ts';
-import { substituteSource } from './substitute.ts';
+import { isDirectory, substituteSource } from './substitute.ts';
+import { digestTree } from './treeDigest.ts';
 import type { FetchedSource, FetchOptions, SourceNews, SourceSpec } from './types.ts';
 
 const sharing = new Sharing<FetchedSource, SourceNews>();
@@ -108,9 +110,13 @@ class Search {
   private async at(location: Location): Promise<FetchedSource | undefined> {
     switch (location.kind) {
       case 'file':
-        return this.fromFile(location.path);
+        return (await isDirectory(location.path))
+          ? this.fromDirectory(location.path)
+          : this.fromFile(location.path);
       case 'http':
         return this.fromUrl(location.url, location.fileName);
+      case 'git':
+        return this.fromGit(location);
       case 'unknown':
         return this.giveUp({ from: location.url, reason: location.reason });
     }
@@ -121,6 +127,24 @@ class Search {
     const taken = await takeLocalFile(path, this.pins, this.options.cacheDirectory, this.signal);
     if (!('digests' in taken)) return this.giveUp(taken);
     return this.fetched(taken, path, basename(path));
+  }
+
+  /** A directory stays where it is; its digest is `digestTree`'s. */
+  private async fromDirectory(path: string): Promise<FetchedSource | undefined> {
+    const { sha256, size } = await digestTree(path, this.signal);
+    const mismatch = findMismatch(this.pins, { size, sha256 });
+    if (mismatch !== undefined)
+      return this.giveUp({ from: path, reason: describeMismatch(mismatch), mismatch });
+    this.report({ status: 'verified', from: path, size, sha256 });
+    const common = { name: this.spec.name, path, size, sha256, from: path, fileName: basename(path) };
+    return { ...common, substituted: false, kind: 'directory' };
+  }
+
+  private async fromGit(location: Location & { kind: 'git' }): Promise<FetchedSource | undefined> {
+    const from = `${location.url}#${location.ref}`;
+    this.report({ status: 'looking', from });
+    const taken = await takeGitRef(location, this.pins, this.options.cacheDirectory, this.signal);
+    return 'digests' in taken ? this.fetched(taken, from, location.fileName) : this.giveUp(taken);
   }
 
   private async fromUrl(url: string, fileName: string): Promise<FetchedSource | undefined> {

@@ -1,8 +1,12 @@
 /** Fetch, verify and unpack what comes from outside. */
+export { isArchive, type MemberPath } from './archiveMember.ts';
 export { decompress, type Packing, packingOf } from './compression.ts';
 export { fetchSource } from './fetch.ts';
+export { type Location, locate, sourceFileName } from './locate.ts';
 export { badName } from './members.ts';
 export { MAX_PATCH_BYTES, readPatchBytes } from './patchBytes.ts';
+export { isRpm } from './rpm.ts';
+export { isDirectory } from './substitute.ts';
 export { digestTree, type TreeDigest } from './treeDigest.ts';
 export type { FetchedSource, FetchOptions, Patience, SourceEvent, SourceSpec } from './types.ts';
 export { type Unpacked, type UnpackTreeOptions, unpackTree } from './unpack.ts';

@@ -17,7 +17,7 @@ export async function substituteSource(
 ): Promise<FetchedSource> {
   const path = resolve(given);
   const common = { name: spec.name, from: path, fileName: basename(path), substituted: true };
-  if (await isDirectory(path, spec.name)) {
+  if (await isGivenDirectory(path, spec.name)) {
     const { sha256, size } = await digestTree(path, options.signal);
     return { ...common, kind: 'directory', path, size, sha256 };
   }
@@ -31,7 +31,7 @@ export async function substituteSource(
   return { ...common, kind: 'file', path: taken.path, ...taken.digests };
 }
 
-async function isDirectory(path: string, name: string): Promise<boolean> {
+async function isGivenDirectory(path: string, name: string): Promise<boolean> {
   try {
     return (await stat(path)).isDirectory();
   } catch (error) {
@@ -40,5 +40,15 @@ async function isDirectory(path: string, name: string): Promise<boolean> {
       hint: 'PATH is a tarball, a patch or a directory',
       cause: error,
     });
+  }
+}
+
+/** Whether a directory is there; false for what is not there at all. */
+export async function isDirectory(path: string): Promise<boolean> {
+  try {
+    return (await stat(path)).isDirectory();
+  } catch (error) {
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ELOOP', 'ENAMETOOLONG')) throw error;
+    return false;
   }
 }

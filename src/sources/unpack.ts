@@ -3,6 +3,7 @@ import { dirname, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree, temporaryBeside } from '../platform/files.ts';
 import { run } from '../platform/process.ts';
+import { type MemberPath, takeMember } from './archiveMember.ts';
 import { decompress, isInstalled, packingOf } from './compression.ts';
 import { copyTree } from './copyTree.ts';
 import { listMembers } from './listing.ts';
@@ -14,6 +15,8 @@ import type { FetchedSource, SourceEvent, SourceNews } from './types.ts';
 const BOUNDS = { bytes: 4 * 2 ** 30, members: 500_000 };
 
 export interface UnpackTreeOptions {
+  /** The tar's name inside an RPM or another tar, or names through archives in one another. */
+  readonly member?: MemberPath;
   readonly signal?: AbortSignal;
   /** File to which a line about what ran is appended. */
   readonly log?: string;
@@ -49,7 +52,7 @@ export async function unpackTree(
     const unpacked =
       source.kind === 'directory'
         ? await copyTree(source, work, tell, options.signal)
-        : await unpackFile(source, work, tell, options.signal);
+        : await unpackFile(source, work, tell, options);
     await rename(unpacked.tree, destination);
     const { decoder, members } = unpacked;
     if (options.log !== undefined) {
@@ -66,7 +69,7 @@ async function unpackFile(
   source: FetchedSource,
   work: string,
   tell: (news: SourceNews) => void,
-  signal: AbortSignal | undefined,
+  { member, signal }: UnpackTreeOptions,
 ): Promise<Unpacked & { readonly tree: string }> {
   if (!(await isInstalled('tar'))) {
     throw new KilnError('tool', 'tar is not installed', {
@@ -74,14 +77,16 @@ async function unpackFile(
     });
   }
   const abort = signal === undefined ? {} : { signal };
-  const packing = await packingOf(source.path);
+  const given =
+    member === undefined ? source.path : await takeTar(source, member, join(work, 'outer'), abort);
+  const packing = await packingOf(given);
   tell({ status: 'unpacking', decoder: packing === 'bare' ? 'tar' : packing });
-  let archive = source.path;
+  let archive = given;
   let decoder = 'tar';
   if (packing !== 'bare') {
     archive = join(work, 'archive.tar');
     const how = { called: nameOf(source), limit: BOUNDS.bytes, ...abort };
-    decoder = `${await decompress(source.path, archive, packing, how)} | tar`;
+    decoder = `${await decompress(given, archive, packing, how)} | tar`;
   }
   const verdict = await judge(source, archive, signal);
   const into = join(work, 'tree');
@@ -91,6 +96,16 @@ async function unpackFile(
   await compareWithListing(source, into, verdict);
   await normaliseModes(into, verdict);
   return { tree: join(into, verdict.top), decoder, members: verdict.members.size };
+}
+
+async function takeTar(
+  source: FetchedSource,
+  member: MemberPath,
+  work: string,
+  abort: { signal?: AbortSignal },
+): Promise<string> {
+  await mkdir(work);
+  return takeMember(source.path, member, { called: nameOf(source), limit: BOUNDS.bytes, work, ...abort });
 }
 
 async function judge(

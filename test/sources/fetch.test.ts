@@ -230,9 +230,12 @@ describe('a source that is not to be had', () => {
     expect(error.lines.join('\n')).toContain(`--source kernel=${bare}`);
   });
 
-  test('a directory is no file', async () => {
-    const error = await failure(fetchSource(spec([home]), recording(cache)));
-    expect(error.lines[0]).toBe(`${home}: is not a file`);
+  test('a directory in a mirror is no file, whatever its name', async () => {
+    const mirror = join(home, 'mirror');
+    await mkdir(join(mirror, 'linux-2.4.99.tar'), { recursive: true });
+    const wanted = spec(['/nowhere/linux-2.4.99.tar']);
+    const error = await failure(fetchSource(wanted, recording(cache, { mirrors: [mirror] })));
+    expect(error.lines[0]).toBe(`${join(mirror, 'linux-2.4.99.tar')}: is not a file`);
   });
 });
 

@@ -96,5 +96,7 @@ test('a tar without a member, and a member that is not there, are refused with t
   await expect(readPatchBytes(path, { member: 'patches' })).rejects.toMatchObject(refused);
   const bare = join(home, 'bare');
   await writeFile(bare, patch);
-  await expect(readPatchBytes(bare, { member: 'x' })).rejects.toMatchObject({ lines: ['it is no tar'] });
+  await expect(readPatchBytes(bare, { member: 'x' })).rejects.toMatchObject({
+    lines: ['it is neither a tar nor an RPM'],
+  });
 });
