@@ -1,5 +1,5 @@
 import { createInterface } from 'node:readline';
-import { runJob, type WorkerJob, type WorkerMessage } from '../src/pipeline/jobs.ts';
+import { buildHere, type WorkerJob, type WorkerMessage } from '../src/pipeline/jobs.ts';
 import { KilnError } from '../src/platform/errors.ts';
 
 /**
@@ -19,7 +19,7 @@ function say(message: WorkerMessage): void {
 
 async function run(job: WorkerJob): Promise<void> {
   process.env.SOURCE_DATE_EPOCH = String(job.epoch);
-  const results = await runJob(job, stopping.signal, (event) => say({ type: 'event', event }));
+  const results = await buildHere(job, stopping.signal, (event) => say({ type: 'event', event }));
   say({ type: 'results', results });
 }
 

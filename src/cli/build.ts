@@ -11,11 +11,14 @@ import { buildThroughQueue } from '../queue/build.ts';
 import type { Job } from '../queue/job.ts';
 import {
   addSourceOptions,
+  ccacheOption,
   contextOf,
   mirrorFlag,
   type SourceOptions,
+  sandboxOption,
   sourceChoices,
   wholeNumber,
+  workshopSettings,
 } from './context.ts';
 import { formatBytes, note, print, printJson, styled, table } from './output.ts';
 import { paintStatus, progressView } from './progress.ts';
@@ -27,8 +30,11 @@ interface BuildOptions extends SourceOptions {
   readonly publish: boolean;
   readonly channel?: string;
   readonly rebuild?: boolean;
+  readonly compare?: boolean;
   readonly requireGates?: boolean;
   readonly installTools?: boolean;
+  readonly sandbox?: string;
+  readonly ccache?: string;
   readonly reason?: string;
 }
 
@@ -42,7 +48,10 @@ export function registerBuild(program: Command): void {
     .option('--channel <NAME>', "publish to NAME instead of the recipe's channel; {variant} is filled in")
     .option('--reason <TEXT>', 'why, for the history of the channel')
     .option('--rebuild', 'build anew what is there already')
+    .option('--compare', 'with --rebuild: build clean elsewhere and name the first difference; keeps nothing')
     .option('--require-gates', 'fail when a gate can not run on this machine')
+    .addOption(sandboxOption())
+    .addOption(ccacheOption())
     .option('--install-tools', 'install the host tools that are missing with apt-get first');
   addSourceOptions(command)
     .addHelpText(
@@ -65,10 +74,21 @@ async function runBuild(
   references: readonly string[],
   options: BuildOptions,
 ): Promise<number> {
-  const jobsFlag = options.jobs === undefined ? {} : { jobs: String(options.jobs) };
-  const context = await contextOf(command, { ...jobsFlag, ...mirrorFlag(options) });
+  const { jobs, sandbox, ccache } = options;
+  const context = await contextOf(command, {
+    jobs: jobs === undefined ? undefined : String(jobs),
+    sandbox,
+    ccache,
+    ...mirrorFlag(options),
+  });
   const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
   checkChannels(chosen, options);
+  const compare = options.compare === true;
+  if (compare && options.rebuild !== true) {
+    throw new KilnError('usage', '--compare goes with --rebuild', {
+      hint: 'kiln build --rebuild --compare RECIPE',
+    });
+  }
   const signal = stopSignal();
   if (options.installTools === true) await installTools(['build', 'gate', 'optional'], note, signal);
   await requireTools(options.requireGates === true ? ['build', 'gate'] : ['build']);
@@ -81,10 +101,12 @@ async function runBuild(
       chosen,
       sources: sourceChoices(context, options),
       jobs: numberOf(context.settings, 'jobs'),
-      publish: options.publish,
+      publish: options.publish && !compare,
       channel: options.channel,
       rebuild: options.rebuild === true,
+      compare,
       requireGates: options.requireGates === true,
+      workshop: { ...workshopSettings(context.settings), clean: compare },
       reason: options.reason,
       signal,
       sink: view.sink,

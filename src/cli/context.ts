@@ -1,6 +1,7 @@
 import { delimiter } from 'node:path';
-import { type Command, InvalidArgumentError } from 'commander';
+import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SourceChoices } from '../pipeline/inputs.ts';
+import type { BuildRequest } from '../pipeline/run.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { type Flags, homeFrom, readSettings, type Setting, settingOf } from './settings.ts';
@@ -53,6 +54,38 @@ export function sourceChoices(context: Context, options: SourceOptions): SourceC
 /** The mirrors as one setting, the way $KILN_MIRROR has them. */
 export function mirrorFlag(options: SourceOptions): Flags {
   return { mirror: options.mirror?.join(delimiter) };
+}
+
+/** `--sandbox=auto|off` */
+export function sandboxOption(): Option {
+  return new Option('--sandbox <MODE>', 'off: run steps without bubblewrap; the manifest says so').choices([
+    'auto',
+    'off',
+  ]);
+}
+
+/** `--ccache=auto|off` */
+export function ccacheOption(): Option {
+  return new Option('--ccache <MODE>', 'off: compile without ccache').choices(['auto', 'off']);
+}
+
+/** How steps are to be run. @throws KilnError `usage` for a setting with another value than those there are */
+export function workshopSettings(settings: readonly Setting[]): BuildRequest['workshop'] {
+  return {
+    sandbox: autoOrOff(settings, 'sandbox'),
+    ccache: {
+      use: autoOrOff(settings, 'ccache'),
+      size: settingOf(settings, 'ccache-size'),
+      remote: settingOf(settings, 'ccache-remote'),
+    },
+    clean: false,
+  };
+}
+
+function autoOrOff(settings: readonly Setting[], name: string): 'auto' | 'off' {
+  const value = settingOf(settings, name);
+  if (value === 'auto' || value === 'off') return value;
+  throw new KilnError('usage', `${name} is ${JSON.stringify(value)}`, { hint: 'expected auto or off' });
 }
 
 /** A whole number from an option. */

@@ -13,6 +13,7 @@ import {
   mirrorFlag,
   type SourceOptions,
   sourceChoices,
+  workshopSettings,
 } from './context.ts';
 import { note, print, printJson, styled, table } from './output.ts';
 import { describeEvent } from './progress.ts';
@@ -85,6 +86,8 @@ function registerAdd(queue: Command): void {
       publish: options.publish,
       channel: options.channel,
       rebuild: options.rebuild === true,
+      compare: false,
+      workshop: workshopSettings(context.settings),
       requireGates: options.requireGates === true,
       reason: options.reason,
       priority: options.priority,

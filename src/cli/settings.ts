@@ -67,6 +67,30 @@ const KNOWN: readonly Known[] = [
     fallback: () => '',
   },
   {
+    name: 'sandbox',
+    variable: 'KILN_SANDBOX',
+    describe: 'auto: steps run in bubblewrap where it works; off: without',
+    fallback: () => 'auto',
+  },
+  {
+    name: 'ccache',
+    variable: 'KILN_CCACHE',
+    describe: 'auto: compile through ccache where it is installed; off: without',
+    fallback: () => 'auto',
+  },
+  {
+    name: 'ccache-size',
+    variable: 'KILN_CCACHE_SIZE',
+    describe: "limit of ccache's directory in the home, e.g. 2G",
+    fallback: () => '2G',
+  },
+  {
+    name: 'ccache-remote',
+    variable: 'KILN_CCACHE_REMOTE',
+    describe: "ccache's remote storage, e.g. redis://HOST:6379 or http://HOST/PATH",
+    fallback: () => '',
+  },
+  {
     name: 'progress',
     variable: 'KILN_PROGRESS',
     describe: 'auto, tty, plain, json or none',

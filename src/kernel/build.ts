@@ -2,8 +2,11 @@ import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readTextIfAny } from '../platform/files.ts';
-import { baseEnvironment, run } from '../platform/process.ts';
+import type { Jobserver, JobserverClient } from '../platform/jobserver.ts';
+import { baseEnvironment } from '../platform/process.ts';
+import { openAir, type Sandbox } from '../platform/sandbox.ts';
 import { stateBuildFacts } from './build-facts.ts';
+import { settleTimes } from './dependencies.ts';
 import type { KernelFamily } from './family.ts';
 import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
 import { makeVariables } from './make-variables.ts';
@@ -12,6 +15,10 @@ import { keepShippedFiles, kernelRelease, readKernelVersion, restoreExecutableBi
 
 /** What every run of make in a tree has in common. */
 export interface MakeOptions {
+  /** What make runs in; its directory holds the tree and all else that make writes. The open air by default. */
+  readonly sandbox?: Sandbox;
+  /** The pool of jobs that make draws from, in place of a number of its own. */
+  readonly jobserver?: Jobserver;
   readonly signal?: AbortSignal;
   /** File that make's whole output is appended to. */
   readonly log?: string;
@@ -20,6 +27,8 @@ export interface MakeOptions {
   readonly env?: Readonly<Record<string, string>>;
   /** Put before the compiler, e.g. `ccache`. */
   readonly launcher?: string;
+  /** Directories outside the sandbox's own that the launcher writes to. */
+  readonly writable?: readonly string[];
 }
 
 export interface ConfigureOptions extends MakeOptions {
@@ -28,8 +37,13 @@ export interface ConfigureOptions extends MakeOptions {
 }
 
 export interface CompileOptions extends MakeOptions {
-  /** Processes at the same time. */
+  /** Processes at the same time, where there is no jobserver. */
   readonly jobs: number;
+  /**
+   * What the tree has seen: nothing (`fresh`, the default), a build of another configuration (`built`), or one at this
+   * very path whose dependencies, `make dep`, are this configuration's too (`depended`).
+   */
+  readonly history?: 'fresh' | 'built' | 'depended';
   /** Directory that gets `lib/modules/<release>/`; what is under it of that name is replaced. */
   readonly modulesInto: string;
   /** Seconds since 1970 that stand for the time of the build in all its results. */
@@ -72,8 +86,9 @@ export async function configureTree(
   keepShippedFiles(top, family.shipped);
   const target = family.targets.config;
   const timeoutMs = options.timeoutMs ?? 120_000;
-  const result = await run('make', [...makeArguments(top, family, toolchain, options), target], {
-    ...runOptions(top, options),
+  const place = placeOf(top, options);
+  const result = await place.run('make', [...makeArguments(place, family, toolchain, options), target], {
+    ...runOptions(place, options),
     // An end of file is no answer to its questions, an empty line is: the default.
     input: '\n'.repeat(20_000),
     timeoutMs,
@@ -112,21 +127,26 @@ export async function compile(
   const { targets, paths } = family;
   // What gcc takes __DATE__ and __TIME__ from, which drivers put into their messages.
   const env = { SOURCE_DATE_EPOCH: String(options.buildDate), ...options.env };
-  const build = new TreeBuild(top, release, { ...options, env }, [
-    ...makeArguments(top, family, toolchain, options),
-    `-j${options.jobs}`,
+  const place = placeOf(top, options);
+  const build = new TreeBuild(place, release, { ...options, env }, [
+    ...makeArguments(place, family, toolchain, options),
     // Each command's output in one piece, under the directory that it ran in.
     '--output-sync=target',
     ...extra,
   ]);
-  await build.make([targets.depend]);
+  const { history = 'fresh' } = options;
+  if (history !== 'depended') await build.make([targets.depend]);
+  if (history === 'fresh' && family.paths.optionHeaders !== undefined) {
+    await build.make([family.paths.optionHeaders]);
+    settleTimes(top);
+  }
   await refuseOtherRelease(top, family, release);
-  await build.make([targets.image]);
+  await build.make(modular ? [targets.image, targets.modules] : [targets.image]);
   if (modular) {
-    await build.make([targets.modules]);
     await mkdir(options.modulesInto, { recursive: true });
+    const into = place.inside(await realpath(options.modulesInto));
     // One process: the rule that empties the directory is not ordered before those that fill it.
-    await build.make([targets.install, '-j1', `INSTALL_MOD_PATH=${await realpath(options.modulesInto)}`]);
+    await build.make([targets.install, `INSTALL_MOD_PATH=${into}`], { alone: true });
   }
   const modules = join(options.modulesInto, 'lib/modules', release);
   // Symlinks to the tree, which is nowhere to be found on the machine that the modules are for.
@@ -143,37 +163,51 @@ export async function compile(
 /** Runs make with both of its streams in one, so that an error stays behind the directory it belongs to. */
 export const ONE_STREAM: readonly string[] = ['-c', 'exec make "$@" 2>&1', 'make'];
 
+/** The same with a jobserver's pool as descriptor 3. */
+const WITH_POOL: readonly string[] = ['-c', 'exec make "$@" 2>&1 3<>"$KILN_POOL"', 'make'];
+
 /** Runs make's targets one after another in one tree, and counts what they compile. */
 class TreeBuild {
   compiled = 0;
-  readonly #top: string;
+  readonly #place: Place;
   readonly #release: string;
   readonly #arguments: readonly string[];
   readonly #options: CompileOptions;
 
-  constructor(top: string, release: string, options: CompileOptions, makeArguments: readonly string[]) {
-    this.#top = top;
+  constructor(place: Place, release: string, options: CompileOptions, makeArguments: readonly string[]) {
+    this.#place = place;
     this.#release = release;
     this.#options = options;
     this.#arguments = makeArguments;
   }
 
-  async make(targets: readonly string[]): Promise<void> {
-    const { signal, onProgress } = this.#options;
-    const output = readMakeOutput(this.#top, (file) => {
+  /** @param how `alone`: no two commands at the same time */
+  async make(targets: readonly string[], how: { readonly alone?: true } = {}): Promise<void> {
+    const { signal, onProgress, jobserver, jobs } = this.#options;
+    const output = readMakeOutput(this.#place.seenAs, (file) => {
       this.compiled++;
       onProgress?.({ compiled: this.compiled, file });
     });
-    const common = runOptions(this.#top, this.#options);
-    const result = await run('/bin/sh', [...ONE_STREAM, ...this.#arguments, ...targets], {
-      ...common,
-      onLine: (line) => {
-        output.push(line);
-        this.#options.onLine?.(line);
-      },
-    });
-    signal?.throwIfAborted();
-    if (result.exitCode !== 0) throw this.#failure(targets[0] ?? '', output, result.tail);
+    const client = await jobserver?.client(signal);
+    try {
+      const common = runOptions(this.#place, this.#options);
+      const drawing =
+        client === undefined || how.alone === true
+          ? { shell: ONE_STREAM, jobs: [`-j${how.alone === true ? 1 : jobs}`], options: common }
+          : { shell: WITH_POOL, jobs: [], options: withClient(common, client) };
+      const all = [...drawing.shell, ...this.#arguments, ...drawing.jobs, ...targets];
+      const result = await this.#place.run('/bin/sh', all, {
+        ...drawing.options,
+        onLine: (line) => {
+          output.push(line);
+          this.#options.onLine?.(line);
+        },
+      });
+      signal?.throwIfAborted();
+      if (result.exitCode !== 0) throw this.#failure(targets[0] ?? '', output, result.tail);
+    } finally {
+      client?.release();
+    }
   }
 
   details(lines: readonly string[]): { lines: readonly string[]; log?: string } {
@@ -186,7 +220,7 @@ class TreeBuild {
     if (missing === undefined) {
       return new KilnError('failed', `make ${target} of Linux ${this.#release} failed`, details);
     }
-    const twin = caseTwin(this.#top, missing);
+    const twin = caseTwin(this.#place.top, missing);
     return new KilnError('failed', `${missing} is missing from the tree of Linux ${this.#release}`, {
       ...details,
       hint:
@@ -217,23 +251,48 @@ async function refuseOtherRelease(top: string, family: KernelFamily, release: st
   });
 }
 
+/** A tree, as Kiln finds it and as make does. */
+interface Place {
+  /** The tree's real path. */
+  readonly top: string;
+  readonly seenAs: string;
+  readonly run: Sandbox['run'];
+  readonly inside: (path: string) => string;
+}
+
+function placeOf(top: string, { sandbox }: MakeOptions): Place {
+  const { inside, run } = sandbox ?? openAir('none', top);
+  return { top, seenAs: inside(top), run, inside };
+}
+
 /** Make's arguments for a tree: its directory and every variable of the family. */
 function makeArguments(
-  top: string,
+  place: Place,
   family: KernelFamily,
   toolchain: Toolchain,
   options: MakeOptions,
 ): string[] {
-  return ['-C', top, ...makeVariables(top, family, toolchain, options)];
+  return ['-C', place.seenAs, ...makeVariables(place.seenAs, family, toolchain, options)];
 }
 
-function runOptions(top: string, options: MakeOptions) {
-  const { signal, log, onLine } = options;
+function runOptions(place: Place, options: MakeOptions) {
+  const { signal, log, onLine, writable } = options;
   return {
-    cwd: top,
+    cwd: place.seenAs,
     env: { ...baseEnvironment(), ...options.env },
+    ...(writable === undefined ? {} : { writable }),
     ...(signal === undefined ? {} : { signal }),
     ...(log === undefined ? {} : { log }),
     ...(onLine === undefined ? {} : { onLine }),
+  };
+}
+
+function withClient<
+  T extends { readonly env: Readonly<Record<string, string>>; readonly writable?: readonly string[] },
+>(options: T, client: JobserverClient) {
+  return {
+    ...options,
+    env: { ...options.env, ...client.env, KILN_POOL: client.fifo },
+    writable: [...(options.writable ?? []), client.fifo],
   };
 }

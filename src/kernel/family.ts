@@ -66,6 +66,8 @@ export interface KernelFamily {
     readonly config: string;
     readonly image: string;
     readonly systemMap: string;
+    /** The target that makes a header of each option (include/config/); where there is none make tracks options itself. */
+    readonly optionHeaders?: string;
     /** Where make writes the release after the `depend` target, if it composes it from more than the Makefile. */
     readonly release?: string;
   };
@@ -173,6 +175,7 @@ const LINUX_2_4: KernelFamily = {
     config: '.config',
     image: 'arch/i386/boot/bzImage',
     systemMap: 'System.map',
+    optionHeaders: 'include/config/MARKER',
   },
   shipped: [
     { file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' },

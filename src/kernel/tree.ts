@@ -63,8 +63,13 @@ const EXTRAVERSION_LINE = /^(EXTRAVERSION[ \t]*=)[ \t]*(\S*)[ \t]*$/m;
  * @returns the version as it is now
  * @throws KilnError `invalid` for a value with characters that a release can't have, or one that makes the
  * release longer than 64 characters.
+ * @param keepTimes make shall not notice: the Makefile keeps its time, and version.h, which `restamp` sees to, stays
  */
-export async function setExtraversion(tree: string, extraversion: string): Promise<KernelVersion> {
+export async function setExtraversion(
+  tree: string,
+  extraversion: string,
+  keepTimes = false,
+): Promise<KernelVersion> {
   if (!/^[\w.+~-]*$/.test(extraversion)) {
     throw new KilnError(
       'invalid',
@@ -88,12 +93,14 @@ export async function setExtraversion(tree: string, extraversion: string): Promi
   }
   if (before.extraversion === extraversion) return before;
   const path = join(tree, 'Makefile');
+  const { mode, atime, mtime } = statSync(path);
   const text = readMakefile(path);
   const changed = EXTRAVERSION_LINE.test(text)
     ? text.replace(EXTRAVERSION_LINE, (_line, name: string) => `${name} ${extraversion}`)
     : text.replace(/^SUBLEVEL.*\n/m, (line) => `${line}EXTRAVERSION = ${extraversion}\n`);
-  await writeFileAtomic(path, Buffer.from(changed, 'latin1'), statSync(path).mode & 0o777);
-  rmSync(join(tree, 'include/linux/version.h'), { force: true });
+  await writeFileAtomic(path, Buffer.from(changed, 'latin1'), mode & 0o777);
+  if (keepTimes) utimesSync(path, atime, mtime);
+  else rmSync(join(tree, 'include/linux/version.h'), { force: true });
   return after;
 }
 

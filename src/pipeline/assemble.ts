@@ -11,6 +11,7 @@ import {
 import type { Initrd } from '../initrd/index.ts';
 import type { Toolchain } from '../kernel/index.ts';
 import { sha256 } from '../platform/digest.ts';
+import type { SandboxKind } from '../platform/sandbox.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { FetchedSource } from '../sources/index.ts';
 import { commandLine, expectations, networkCard } from './boot-options.ts';
@@ -33,6 +34,7 @@ export interface AssembleRequest {
   readonly compiled: Compiled;
   readonly initrd: Initrd;
   readonly toolchain: Toolchain;
+  readonly sandbox: SandboxKind;
   readonly epoch: number;
   /** For files on the way. */
   readonly workDirectory: string;
@@ -108,6 +110,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
           ? 'off'
           : tree.compat.map(({ rule, files: touched }) => ({ rule, files: touched.length })),
     },
+    build: { sandbox: request.sandbox },
     modules: compiled.modules,
     initrd: {
       kit: kit?.file ?? 'builtin',

@@ -1,18 +1,28 @@
-import { copyFile, mkdir, readFile, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
+  type CompileOptions,
+  canRestamp,
   compile,
+  forgetUntracked,
   indexModules,
   type KernelFamily,
+  restamp,
   setExtraversion,
+  sharesDependencies,
   type Toolchain,
 } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
+import type { Jobserver } from '../platform/jobserver.ts';
 import type { StepCache } from './cache.ts';
+import { type Ccache, ccacheResults } from './ccache.ts';
 import type { VariantKeys } from './plan.ts';
 import type { Reporter } from './report.ts';
 import type { TreeRecord } from './tree.ts';
+import type { WorkTree } from './work-trees.ts';
+import type { TreeShop } from './workshop.ts';
 
 /** A compiled kernel in the cache. */
 export interface Compiled {
@@ -35,30 +45,46 @@ export interface ModulesRecord {
 export interface CompileRequest {
   readonly cache: StepCache;
   readonly keys: VariantKeys;
-  readonly tree: string;
+  /** A configured tree. */
+  readonly work: WorkTree;
+  readonly shop: TreeShop;
+  readonly jobserver: Jobserver;
+  readonly ccache: Ccache | undefined;
+  readonly dotConfig: string;
   readonly treeRecord: TreeRecord;
   readonly family: KernelFamily;
   readonly toolchain: Toolchain;
-  readonly makeJobs: number;
   readonly epoch: number;
   readonly reporter: Reporter;
   readonly signal: AbortSignal;
 }
 
-/** Compiles a configured work tree under the variant's release, and keeps what comes out. */
+/**
+ * Compiles a configured work tree under the variant's release, and keeps what comes out. Where another variant was
+ * built in the tree before, make compiles what differs, and the result is what a fresh tree would have given.
+ */
 export async function compileVariant(request: CompileRequest): Promise<Compiled> {
-  const { cache, keys, tree, treeRecord, family, toolchain, reporter, signal } = request;
-  if (!keys.release.startsWith(treeRecord.version)) {
-    throw new Error(`release ${keys.release} is not of version ${treeRecord.version}`);
-  }
-  await setExtraversion(tree, keys.release.slice(treeRecord.version.length));
+  const { cache, keys, work, ccache, family, toolchain, reporter, signal } = request;
+  const history = await takeOver(request);
+  const results = join(work.out, 'ccache.log');
   const staged = await cache.stage('compile', keys.compile);
   try {
     const root = join(staged, 'root');
-    const built = await compile(tree, family, toolchain, {
-      jobs: request.makeJobs,
-      modulesInto: root,
+    const modulesInto = join(work.out, 'root');
+    const built = await compile(work.tree, family, toolchain, {
+      jobserver: request.jobserver,
+      jobs: 1,
+      sandbox: work.sandbox,
+      history,
+      modulesInto,
       buildDate: request.epoch,
+      ...(ccache === undefined
+        ? {}
+        : {
+            launcher: ccache.launcher,
+            writable: ccache.writable,
+            env: { ...ccache.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
+          }),
       signal,
       log: reporter.log,
       onProgress: ({ compiled, file }) => reporter.progress('compile', `${compiled} files  ${file}`),
@@ -70,15 +96,51 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
     }
     await copyFile(built.image, join(staged, 'vmlinuz'));
     await copyFile(built.systemMap, join(staged, 'System.map'));
-    await mkdir(root, { recursive: true });
+    if (built.modules === undefined) await mkdir(root);
+    else await rename(modulesInto, root);
     const modules = built.modules === undefined ? undefined : await indexed(request, root, staged);
     const record: CompileRecord = { compiled: built.compiled, ...(modules === undefined ? {} : { modules }) };
     await writeFile(join(staged, 'record.json'), JSON.stringify(record));
+    if (ccache !== undefined) {
+      const { hits, misses } = await ccacheResults(results);
+      reporter.write(`ccache: ${hits} hits, ${misses} misses`);
+    }
     return await readCompiled(await cache.commit('compile', keys.compile, staged));
   } catch (error) {
     await removeTree(staged);
     throw error;
   }
+}
+
+/**
+ * Gives the tree the variant's release, and takes out of it what make would wrongly keep.
+ * @returns what make may count on
+ */
+async function takeOver(request: CompileRequest): Promise<CompileOptions['history'] & string> {
+  const { keys, work, shop, treeRecord, family, reporter, signal } = request;
+  const { release } = keys;
+  if (!release.startsWith(treeRecord.version)) {
+    throw new Error(`release ${release} is not of version ${treeRecord.version}`);
+  }
+  const extraversion = release.slice(treeRecord.version.length);
+  const { built } = work;
+  if (built === undefined || family.language !== 'cml1') {
+    await setExtraversion(work.tree, extraversion);
+    return 'fresh';
+  }
+  const isSource = (path: string) => existsSync(join(shop.prepared, path));
+  if (canRestamp(built.release, release)) {
+    await setExtraversion(work.tree, extraversion, true);
+    if (built.release !== release) {
+      const naming = await shop.namesRelease(signal);
+      const { stamped, removed } = restamp(work.tree, built.release, release, isSource, naming);
+      reporter.write(
+        `from the tree of ${built.release}: ${stamped} modules and parts stamped, ${removed.length} files to build anew`,
+      );
+    }
+  } else await setExtraversion(work.tree, extraversion);
+  forgetUntracked(work.tree, isSource);
+  return sharesDependencies(built.config, request.dotConfig, shop.dependSymbols()) ? 'depended' : 'built';
 }
 
 /** What of a compiled kernel is no file: `record.json`. */

@@ -18,6 +18,7 @@ import { configureTree, type KernelFamily, makeVariables, type Toolchain } from 
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import { requireToolsOf } from '../platform/hosttools.ts';
+import type { Sandbox } from '../platform/sandbox.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { StepCache } from './cache.ts';
 import type { TextInput } from './plan.ts';
@@ -34,6 +35,8 @@ export interface ConfigureRequest {
   readonly cache: StepCache;
   readonly key: string;
   readonly tree: string;
+  /** What the tree's own code runs in. */
+  readonly sandbox: Sandbox;
   readonly family: KernelFamily;
   readonly toolchain: Toolchain;
   readonly recipe: LoadedRecipe;
@@ -67,7 +70,7 @@ export async function configure(request: ConfigureRequest): Promise<Configured> 
   refuseUnfulfilled(audit, recipe);
   const target = join(tree, family.paths.config);
   await writeFile(target, dotConfig, 'latin1');
-  await configureTree(tree, family, toolchain, { signal, log: reporter.log });
+  await configureTree(tree, family, toolchain, { signal, sandbox: request.sandbox, log: reporter.log });
   refuseChanges(dotConfig, await readFile(target, 'latin1'));
   await keep(cache, key, { dotConfig, audit });
   return { dotConfig, audit };

@@ -1,12 +1,15 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { type ErrorKind, KilnError, type KilnErrorDetails } from '../platform/errors.ts';
 import { homeAt } from '../platform/home.ts';
+import { Jobserver } from '../platform/jobserver.ts';
+import { privateMounts } from '../platform/mounts.ts';
 import type { BuildEvent, EventSink, VariantResult } from './events.ts';
 import { CHECKOUT, chooseVariants } from './recipes.ts';
-import { build } from './run.ts';
+import { type BuildRequest, build, isBuilt, startRecipes } from './run.ts';
 
 /** A job as it goes to a worker process: a build of one recipe's variants, in words. */
 export interface WorkerJob {
@@ -19,8 +22,12 @@ export interface WorkerJob {
   readonly publish: boolean;
   readonly channel: string | null;
   readonly rebuild: boolean;
+  readonly compare: boolean;
   readonly requireGates: boolean;
+  readonly workshop: BuildRequest['workshop'];
   readonly reason: string | null;
+  /** The pool of make's jobs that all workers of this machine draw from; null where this one is alone. */
+  readonly pool: { readonly fifo: string; readonly tokens: number } | null;
   /** The date that stands in every artifact, in seconds since 1970; that of who asked, not of who builds. */
   readonly epoch: number;
 }
@@ -39,9 +46,20 @@ export type WorkerMessage =
 /** The program that runs one job. */
 export const WORKER = join(CHECKOUT, 'workers/build.ts');
 
-/** Runs a job in this process. @throws KilnError for what concerns the whole job: a recipe with faults, a missing tool */
-export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<VariantResult[]> {
-  return build({
+/**
+ * Builds a job in this process, which should have mounts of its own.
+ * @throws KilnError for what concerns the whole job: a recipe with faults, a missing tool
+ */
+export async function buildHere(
+  job: WorkerJob,
+  signal: AbortSignal,
+  sink: EventSink,
+): Promise<VariantResult[]> {
+  return build(await requestOf(job, signal, sink));
+}
+
+async function requestOf(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<BuildRequest> {
+  return {
     home: homeAt(job.home),
     chosen: await chooseVariants(job.references),
     sources: { mirrors: job.mirrors, substitutes: new Map(job.substitutes) },
@@ -49,11 +67,35 @@ export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSin
     publish: job.publish,
     channel: job.channel ?? undefined,
     rebuild: job.rebuild,
+    compare: job.compare,
     requireGates: job.requireGates,
+    workshop: job.workshop,
+    ...(job.pool === null ? {} : { pool: job.pool }),
     reason: job.reason ?? undefined,
     signal,
     sink,
-  });
+  };
+}
+
+/**
+ * Runs a job for whoever waits for it: what is in the store already is published from here, and only where something
+ * has to be made a process is started for it.
+ * @throws KilnError as `buildHere`
+ */
+export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
+  const request = await requestOf(job, signal, sink);
+  const [started] = await startRecipes(request);
+  if (started === undefined) return { results: [] };
+  const { run, variants } = started;
+  const there = await Promise.all(variants.map((variant) => isBuilt(request, run, variant)));
+  const missing = job.references.filter((_, index) => there[index] !== true);
+  const [end, stored] = await Promise.all([
+    missing.length === 0 ? { results: [] } : runJobProcess({ ...job, references: missing }, signal, sink),
+    build(request, [{ run, variants: variants.filter((_, index) => there[index] === true) }]),
+  ]);
+  if ('died' in end) return { ...end, finished: [...stored, ...end.finished] };
+  const byName = new Map([...stored, ...end.results].map((result) => [result.variant, result]));
+  return { results: variants.flatMap(({ name }) => byName.get(name) ?? []) };
 }
 
 /** How a worker process ended: with results, or without a word, and how. */
@@ -73,7 +115,19 @@ export async function runJobProcess(
   signal: AbortSignal,
   sink: EventSink,
 ): Promise<WorkerEnd> {
-  const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', WORKER], {
+  const pool = await joinPool(signal);
+  try {
+    return await runInPool({ ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } }, signal, sink);
+  } finally {
+    await pool.leave(signal.aborted);
+  }
+}
+
+async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
+  const mounts = await privateMounts();
+  const [command = '', ...before] = [...(mounts?.prefix ?? []), process.execPath];
+  const worker = spawn(command, [...before, '--disable-warning=ExperimentalWarning', WORKER], {
+    env: { ...process.env, ...mounts?.env },
     stdio: ['pipe', 'pipe', 'inherit'],
     // Ctrl-C on the terminal is the affair of whoever has the job.
     detached: true,
@@ -115,4 +169,35 @@ async function listen(
     }
   }
   return results === undefined ? { finished } : { results };
+}
+
+let shared: { readonly jobserver: Promise<Jobserver>; users: number } | undefined;
+
+/** A place in this process's pool of make's jobs; the first to come opens it, the last to leave closes it. */
+async function joinPool(signal: AbortSignal) {
+  shared ??= { jobserver: Jobserver.open(availableParallelism()), users: 0 };
+  const pool = shared;
+  pool.users++;
+  const jobserver = await pool.jobserver;
+  /** @param killed makes that were killed have kept tokens: whoever comes next gets another pool */
+  const leave = async (killed: boolean) => {
+    pool.users--;
+    if (shared === pool && (killed || pool.users === 0)) shared = undefined;
+    if (pool.users === 0) await jobserver.close();
+  };
+  try {
+    // A worker's first make runs on this token, further ones draw their own.
+    const own = await jobserver.client(signal);
+    return {
+      fifo: jobserver.fifo,
+      tokens: jobserver.tokens,
+      leave: (killed: boolean) => {
+        own.release();
+        return leave(killed);
+      },
+    };
+  } catch (error) {
+    await leave(false);
+    throw error;
+  }
 }

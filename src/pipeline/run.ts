@@ -1,4 +1,3 @@
-import { availableParallelism } from 'node:os';
 import PQueue from 'p-queue';
 import type { Manifest, StoredBundle } from '../bundle/index.ts';
 import { formatPlace, KilnError } from '../platform/errors.ts';
@@ -9,11 +8,12 @@ import type { Variant } from '../recipe/variants.ts';
 import { type StepCache, stepCache, sweep } from './cache.ts';
 import type { EventSink, VariantResult } from './events.ts';
 import { checkSubstitutes, type SourceChoices } from './inputs.ts';
-import { describeInputs } from './plan.ts';
+import { describeInputs, type VariantKeys } from './plan.ts';
 import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
-import { makeBundle, settleGates, storedBundle, type VariantJob } from './variant.ts';
+import { compareBundle, makeBundle, settleGates, storedBundle, type VariantJob } from './variant.ts';
+import { Workshop, type WorkshopSettings } from './workshop.ts';
 
 export interface BuildRequest {
   readonly home: Home;
@@ -25,7 +25,12 @@ export interface BuildRequest {
   /** Another channel than the recipe's; {variant} and {recipe} are filled in. */
   readonly channel: string | undefined;
   readonly rebuild: boolean;
+  /** Build clean elsewhere, hold the result against the stored bundle, keep nothing. Goes with `rebuild`. */
+  readonly compare: boolean;
   readonly requireGates: boolean;
+  readonly workshop: WorkshopSettings;
+  /** A pool of make's jobs that another process has opened. */
+  readonly pool?: { readonly fifo: string; readonly tokens: number };
   readonly reason: string | undefined;
   readonly signal: AbortSignal;
   readonly sink: EventSink;
@@ -34,9 +39,39 @@ export interface BuildRequest {
 /**
  * Builds variants in parallel, boots them and publishes them. One that fails doesn't stop the others; what
  * went wrong is in its result.
+ * @param runs recipes that were started already
  * @throws KilnError for what concerns the whole call: a recipe with faults, a missing tool
  */
-export async function build(request: BuildRequest): Promise<VariantResult[]> {
+export async function build(
+  request: BuildRequest,
+  runs?: readonly StartedRecipe[],
+): Promise<VariantResult[]> {
+  const cache = stepCache(request.home);
+  const started = runs ?? (await startRecipes(request));
+  const work = started.flatMap(({ run, variants }) => variants.map((variant) => ({ run, variant })));
+  const workshop = new LazyWorkshop(request, cache);
+  const compiling = Math.max(1, Math.min(request.jobs, work.length));
+  // While one variant boots, the next is compiled.
+  const queue = new PQueue({ concurrency: 2 * compiling });
+  const gates = new PQueue({ concurrency: compiling });
+  const shared: Shared = { request, cache, gates, workshop };
+  try {
+    return await Promise.all(
+      work.map(({ run, variant }) => queue.add(() => buildVariant(shared, run, variant))),
+    );
+  } finally {
+    await workshop.close();
+  }
+}
+
+/** A recipe that was read and looked at, and the variants of it that are wanted. */
+export interface StartedRecipe {
+  readonly run: RecipeRun;
+  readonly variants: readonly Variant[];
+}
+
+/** Reads what the plan of every recipe needs to know; clears away what killed builds left. */
+export async function startRecipes(request: BuildRequest): Promise<StartedRecipe[]> {
   checkSubstitutes(
     request.chosen.map(({ recipe }) => recipe),
     request.sources,
@@ -44,19 +79,56 @@ export async function build(request: BuildRequest): Promise<VariantResult[]> {
   await sweep(request.home);
   const cache = stepCache(request.home);
   const context = { home: request.home, cache, choices: request.sources, signal: request.signal };
-  const runs = await Promise.all(
+  return Promise.all(
     request.chosen.map(async ({ recipe, variants }) => ({
       run: await RecipeRun.start(recipe, context),
       variants,
     })),
   );
-  const work = runs.flatMap(({ run, variants }) => variants.map((variant) => ({ run, variant })));
-  const slots = Math.min(request.jobs, work.length);
-  const makeJobs = Math.max(1, Math.floor(availableParallelism() / Math.max(1, slots)));
-  const queue = new PQueue({ concurrency: Math.max(1, slots) });
-  return Promise.all(
-    work.map(({ run, variant }) => queue.add(() => buildVariant(request, cache, run, variant, makeJobs))),
-  );
+}
+
+/** Whether a variant's bundle is in the store, so that nothing has to be made. */
+export async function isBuilt(request: BuildRequest, run: RecipeRun, variant: Variant): Promise<boolean> {
+  if (request.rebuild) return false;
+  const { keys } = await run.facts(variant);
+  return keys !== undefined && (await storedBundle(request.home, variant, keys)) !== undefined;
+}
+
+/** What the variants of one call share. */
+interface Shared {
+  readonly request: BuildRequest;
+  readonly cache: StepCache;
+  readonly gates: PQueue;
+  readonly workshop: LazyWorkshop;
+}
+
+/** A workshop that is opened by whoever first has to compile. */
+class LazyWorkshop {
+  #opened: Promise<Workshop> | undefined;
+  readonly #request: BuildRequest;
+  readonly #cache: StepCache;
+
+  constructor(request: BuildRequest, cache: StepCache) {
+    this.#request = request;
+    this.#cache = cache;
+  }
+
+  open(makeVersion: string): Promise<Workshop> {
+    const { home, workshop, jobs, pool, sink } = this.#request;
+    this.#opened ??= Workshop.open(
+      home,
+      this.#cache,
+      { ...workshop, slots: jobs, pool },
+      makeVersion,
+      (sentence) => sink({ type: 'warning', variant: null, sentence }),
+    );
+    return this.#opened;
+  }
+
+  async close(): Promise<void> {
+    const [opened] = await Promise.allSettled([this.#opened]);
+    if (opened.status === 'fulfilled') await opened.value?.close();
+  }
 }
 
 interface Progress {
@@ -67,14 +139,8 @@ interface Progress {
   generation?: number;
 }
 
-async function buildVariant(
-  request: BuildRequest,
-  cache: StepCache,
-  run: RecipeRun,
-  variant: Variant,
-  makeJobs: number,
-): Promise<VariantResult> {
-  const { home, sink, signal } = request;
+async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): Promise<VariantResult> {
+  const { home, sink, signal } = shared.request;
   const started = Date.now();
   const recipe = variant.recipe.name;
   const reporter = startReporter(home, recipe, variant.name, sink);
@@ -84,7 +150,7 @@ async function buildVariant(
     signal.throwIfAborted();
     const held = lock(`${home.locks}/build/${recipe}/${variant.name}.lock`, `kiln build ${variant.fullName}`);
     try {
-      await takeThrough(request, cache, run, variant, makeJobs, reporter, progress);
+      await takeThrough(shared, run, variant, reporter, progress);
     } finally {
       held.release();
     }
@@ -102,11 +168,9 @@ async function buildVariant(
 }
 
 async function takeThrough(
-  request: BuildRequest,
-  cache: StepCache,
+  { request, cache, gates, workshop }: Shared,
   run: RecipeRun,
   variant: Variant,
-  makeJobs: number,
   reporter: Reporter,
   progress: Progress,
 ): Promise<void> {
@@ -131,27 +195,50 @@ async function takeThrough(
       sources,
       toolchain: run.toolchain,
       epoch: run.epoch,
-      makeJobs,
       rebuild,
       requireGates: request.requireGates,
       reporter,
       signal: request.signal,
       prepareTree: () => run.tree(keys.tree, sources, rebuild, reporter),
+      workshop: await workshop.open(run.toolchain.makeVersion),
+      gates,
     };
   };
+  if (request.compare) {
+    progress.bundle = await compareWithStored(request, variant, keys, await job(), reporter);
+    return;
+  }
   const stored = rebuild ? undefined : await storedBundle(home, variant, keys);
   if (stored !== undefined) {
     reporter.hit('bundle', keys.id);
     // Nothing of what it was made of is needed again.
     reporter.counts.hit += ['fetch', 'tree', 'config', 'compile', 'initrd'].length;
     progress.bundle = stored;
-    progress.gates = await settleGates({ ...request, reporter, variant }, stored);
+    progress.gates = await settleGates({ ...request, reporter, variant, gates }, stored);
   } else {
     progress.bundle = await makeBundle(await job());
     progress.gates = progress.bundle.manifest.gates;
     await cache.remember(variant.recipe.name, variant.name, describeInputs(inputs));
   }
   if (request.publish) await publish(request, variant, reporter, progress, progress.bundle);
+}
+
+async function compareWithStored(
+  { home }: BuildRequest,
+  variant: Variant,
+  keys: VariantKeys,
+  job: VariantJob,
+  reporter: Reporter,
+): Promise<StoredBundle> {
+  const stored = await storedBundle(home, variant, keys);
+  if (stored === undefined) {
+    throw new KilnError('failed', `there is no whole bundle ${keys.id} to compare with`, {
+      hint: `kiln build ${variant.fullName} makes it`,
+    });
+  }
+  await compareBundle(job, stored);
+  reporter.write(`# the same bytes as ${stored.directory}`);
+  return stored;
 }
 
 async function publish(

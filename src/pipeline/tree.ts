@@ -1,10 +1,15 @@
-import { mkdir, readFile, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import { applyCompat, familyFor, readKernelVersion, restoreExecutableBits } from '../kernel/index.ts';
+import {
+  applyCompat,
+  familyFor,
+  levelTimes,
+  readKernelVersion,
+  restoreExecutableBits,
+} from '../kernel/index.ts';
 import { applySeries, type SeriesReport } from '../patches/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
-import { output } from '../platform/process.ts';
 import { type FetchedSource, isArchive, isRpm, readPatchBytes, unpackTree } from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
 import { sortSources } from './inputs.ts';
@@ -122,6 +127,7 @@ async function fillTree(
   restoreExecutableBits(tree);
   const compat = toolchain.compat === 'off' ? 'off' : applyCompat(tree, family.compatRules, signal);
   applyCompat(tree, family.reproducibleRules, signal);
+  if (family.language === 'cml1') levelTimes(tree);
   return {
     version: numbers,
     extraversion: found.extraversion,
@@ -181,16 +187,4 @@ export function describeTree(record: TreeRecord): string[] {
     }
   }
   return lines;
-}
-
-/** A private copy of a prepared tree, to build in; copy-on-write where the file system can. */
-export async function cloneTree(
-  prepared: PreparedTree,
-  destination: string,
-  signal: AbortSignal,
-): Promise<void> {
-  await mkdir(destination, { recursive: true });
-  await output('cp', ['-a', '--reflink=auto', `${join(prepared.directory, 'tree')}/.`, destination], {
-    signal,
-  });
 }

@@ -1,5 +1,6 @@
 import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
+import type PQueue from 'p-queue';
 import {
   bundleDirectory,
   checkBundle,
@@ -16,6 +17,7 @@ import type { Variant } from '../recipe/variants.ts';
 import type { FetchedSource } from '../sources/index.ts';
 import { assemble } from './assemble.ts';
 import { type StepCache, workDirectory } from './cache.ts';
+import { assertSameBundle } from './compare.ts';
 import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
 import { type Configured, cachedConfig, configure } from './configure.ts';
 import { gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
@@ -24,7 +26,9 @@ import type { TextInput, VariantKeys } from './plan.ts';
 import type { LoadedRecipe } from './recipes.ts';
 import type { Reporter } from './report.ts';
 import { bootInStaging } from './staging.ts';
-import { cloneTree, describeTree, type PreparedTree } from './tree.ts';
+import { describeTree, type PreparedTree } from './tree.ts';
+import type { WorkTree } from './work-trees.ts';
+import type { TreeShop, Workshop } from './workshop.ts';
 
 /** All that is needed to make one variant's bundle. */
 export interface VariantJob {
@@ -38,7 +42,6 @@ export interface VariantJob {
   readonly sources: readonly FetchedSource[];
   readonly toolchain: Toolchain;
   readonly epoch: number;
-  readonly makeJobs: number;
   /** Don't use what the cache has. */
   readonly rebuild: boolean;
   readonly requireGates: boolean;
@@ -46,10 +49,13 @@ export interface VariantJob {
   readonly signal: AbortSignal;
   /** The prepared tree, made once for all variants that share it. */
   readonly prepareTree: () => Promise<PreparedTree>;
+  readonly workshop: Workshop;
+  /** Machines that boot at the same time are limited by this. */
+  readonly gates: PQueue;
 }
 
 /** What the boot gate needs to know. */
-export type GateJob = Pick<VariantJob, 'home' | 'variant' | 'reporter' | 'signal' | 'requireGates'>;
+export type GateJob = Pick<VariantJob, 'home' | 'variant' | 'reporter' | 'signal' | 'requireGates' | 'gates'>;
 
 /** The stored bundle of a variant's key if there is one and every byte of it is right. */
 export async function storedBundle(
@@ -68,59 +74,84 @@ export async function storedBundle(
 export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
   await requireImageTools(variant.recipe.images);
-  const work = await workDirectory(home, `${variant.recipe.name}-${variant.name}`);
-  try {
-    const { tree, configured, compiled } = await makeKernel(job, join(work, 'linux'));
-    const initrd = await reporter.step('initrd', async () => {
-      const made = await buildInitrd(job, compiled, join(work, 'initrd'));
-      return {
-        ...made,
-        detail: `${made.format}, ${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
-      };
-    });
-    const staged = join(work, 'bundle');
-    const manifest = await reporter.step('bundle', async () => {
-      const { sources, toolchain, keys, epoch } = job;
-      const made = await assemble({
-        staged,
-        variant,
-        keys,
-        sources,
-        tree: tree.record,
-        base: job.base,
-        fragments: job.fragments,
-        configured,
-        compiled,
-        initrd,
-        toolchain,
-        epoch,
-        workDirectory: join(work, 'images'),
-        signal: job.signal,
-        log: reporter.log,
-      });
-      await reportRebuild(job, made);
-      return { made, detail: `${keys.id}, ${Object.keys(made.files).length} files` };
-    });
-    const gated = await passGates(staged, manifest.made, variant.recipe.gates, () =>
-      gateStep(job, { directory: staged, manifest: manifest.made }),
+  return inWorkDirectory(job, async (work) => {
+    const staged = await stageBundle(job, work);
+    await reportRebuild(job, staged.manifest);
+    const gated = await passGates(staged.directory, staged.manifest, variant.recipe.gates, () =>
+      gateStep(job, staged),
     ).catch(async (error: unknown) => {
-      await keepRejected(home, staged, manifest.made);
+      await keepRejected(home, staged.directory, staged.manifest);
       throw error;
     });
     if (job.requireGates) requireGates(gated.gates);
-    await copyFile(reporter.log, join(staged, 'build.log'));
-    return await commitBundle(home, staged, gated);
+    await copyFile(reporter.log, join(staged.directory, 'build.log'));
+    return await commitBundle(home, staged.directory, gated);
+  });
+}
+
+/**
+ * Builds a variant and holds it against the bundle that is stored; keeps nothing.
+ * @throws KilnError `failed` naming the first difference
+ */
+export async function compareBundle(job: VariantJob, stored: StoredBundle): Promise<void> {
+  await inWorkDirectory(job, async (work) => {
+    await assertSameBundle(stored, await stageBundle(job, work), join(work, 'unpacked'));
+  });
+}
+
+async function inWorkDirectory<T>(
+  { home, variant }: VariantJob,
+  action: (work: string) => Promise<T>,
+): Promise<T> {
+  const work = await workDirectory(home, `${variant.recipe.name}-${variant.name}`);
+  try {
+    return await action(work);
   } finally {
     await removeTree(work);
   }
 }
 
+/** Everything up to the bundle's files in a directory below `work`, before its gates. */
+async function stageBundle(job: VariantJob, work: string): Promise<StoredBundle> {
+  const { variant, reporter } = job;
+  const { tree, configured, compiled } = await makeKernel(job);
+  const initrd = await reporter.step('initrd', async () => {
+    const made = await buildInitrd(job, compiled, join(work, 'initrd'));
+    return {
+      ...made,
+      detail: `${made.format}, ${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
+    };
+  });
+  const directory = join(work, 'bundle');
+  const { manifest } = await reporter.step('bundle', async () => {
+    const { sources, toolchain, keys, epoch, base, fragments, workshop } = job;
+    const made = await assemble({
+      staged: directory,
+      variant,
+      keys,
+      sources,
+      tree: tree.record,
+      base,
+      fragments,
+      configured,
+      compiled,
+      initrd,
+      toolchain,
+      sandbox: workshop.sandbox,
+      epoch,
+      workDirectory: join(work, 'images'),
+      signal: job.signal,
+      log: reporter.log,
+    });
+    return { manifest: made, detail: `${keys.id}, ${Object.keys(made.files).length} files` };
+  });
+  return { directory, manifest };
+}
+
 async function makeKernel(
   job: VariantJob,
-  workTree: string,
 ): Promise<{ tree: PreparedTree; configured: Configured; compiled: Compiled }> {
-  const { cache, keys, recipe, variant, reporter, signal, toolchain, rebuild } = job;
-  const family = familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch);
+  const { cache, keys, variant, reporter, signal, toolchain, rebuild } = job;
   const tree = await job.prepareTree();
   reporter.write(...describeTree(tree.record));
 
@@ -132,15 +163,28 @@ async function makeKernel(
     reporter.hit('compile', keys.release);
     return { tree, configured: knownConfig, compiled: knownKernel };
   }
-  const configured = await reporter.step('config', async () => {
-    reporter.progress('config', 'copying the tree');
-    await cloneTree(tree, workTree, signal);
-    const { base, fragments } = job;
+  const { workshop, epoch } = job;
+  const directory = join(tree.directory, 'tree');
+  const shop = await workshop.shop(keys.tree, directory, toolchain, epoch, rebuild);
+  const made = await shop.trees.use(signal, async (work) => {
+    const configured = await configureIn(job, work);
+    // Before the minutes that it takes to compile what could not boot.
+    assertReadable(variant.initrd.format, variant.recipe.kernel.version, configured.dotConfig);
+    const compiled = await compileIn(job, work, shop, tree, configured);
+    return { configured, compiled, built: { release: keys.release, config: configured.dotConfig } };
+  });
+  return { tree, ...made };
+}
+
+function configureIn(job: VariantJob, work: WorkTree): Promise<Configured> {
+  const { cache, keys, recipe, variant, base, fragments, toolchain, reporter, signal } = job;
+  return reporter.step('config', async () => {
     const made = await configure({
       cache,
       key: keys.config,
-      tree: workTree,
-      family,
+      tree: work.tree,
+      sandbox: work.sandbox,
+      family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
       toolchain,
       recipe,
       variant,
@@ -151,24 +195,34 @@ async function makeKernel(
     });
     return { ...made, detail: `${made.audit.requested.length} options asked for, every one as asked` };
   });
-  // Before the minutes that it takes to compile what could not boot.
-  assertReadable(variant.initrd.format, variant.recipe.kernel.version, configured.dotConfig);
-  const compiled = await reporter.step('compile', async () => {
+}
+
+function compileIn(
+  job: VariantJob,
+  work: WorkTree,
+  shop: TreeShop,
+  tree: PreparedTree,
+  configured: Configured,
+): Promise<Compiled> {
+  const { cache, keys, variant, toolchain, workshop, epoch, reporter, signal } = job;
+  return reporter.step('compile', async () => {
     const made = await compileVariant({
       cache,
       keys,
-      tree: workTree,
+      work,
+      shop,
+      jobserver: workshop.jobserver,
+      ccache: await workshop.ccache(toolchain),
+      dotConfig: configured.dotConfig,
       treeRecord: tree.record,
-      family,
+      family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
       toolchain,
-      makeJobs: job.makeJobs,
-      epoch: job.epoch,
+      epoch,
       reporter,
       signal,
     });
     return { ...made, detail: `${keys.release}, ${made.compiled} files compiled` };
   });
-  return { tree, configured, compiled };
 }
 
 async function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Promise<Initrd> {
@@ -207,7 +261,11 @@ async function readKit({ variant, sources, signal }: VariantJob, workDirectory: 
 }
 
 /** Boots the bundle as a step with its own place in the log. */
-async function gateStep(job: GateJob, bundle: StoredBundle) {
+function gateStep(job: GateJob, bundle: StoredBundle) {
+  return job.gates.add(() => bootGate(job, bundle));
+}
+
+async function bootGate(job: GateJob, bundle: StoredBundle) {
   const { reporter, variant, home, signal } = job;
   const consoleLog = reporter.log.replace(/\.log$/, '.console');
   const outcome = await reporter.step('gate', async () => {

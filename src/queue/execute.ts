@@ -1,5 +1,5 @@
 import type { EventSink, VariantResult } from '../pipeline/events.ts';
-import { runJob, runJobProcess, type WorkerJob } from '../pipeline/jobs.ts';
+import { runJob, runJobProcess, type WorkerEnd, type WorkerJob } from '../pipeline/jobs.ts';
 import { failedResult } from '../pipeline/run.ts';
 import { KilnError } from '../platform/errors.ts';
 import { type Job, type Outcome, remainingVariants } from './job.ts';
@@ -10,7 +10,7 @@ export interface ExecuteOptions {
   readonly home: string;
   /** Variants of a job that are built at once. */
   readonly jobs: number;
-  /** In this process: for a single job that this process was started for. */
+  /** What is in the store already is published from this process: for a job that this process was started for. */
   readonly here?: boolean;
   /** Told of what concerns a whole job: a recipe with faults, a missing tool. */
   readonly onError?: (job: Job, error: KilnError) => void;
@@ -21,9 +21,8 @@ export function executeIn(options: ExecuteOptions): Execute {
   return async ({ job }, signal, sink) => {
     const work = workerJob(job, options);
     try {
-      const results =
-        options.here === true ? await runJob(work, signal, sink) : await inProcess(job, work, signal, sink);
-      return outcomeOf(results, signal);
+      const end = await (options.here === true ? runJob : runJobProcess)(work, signal, sink);
+      return outcomeOf(resultsOf(job, end, signal, sink), signal);
     } catch (error) {
       if (!(error instanceof KilnError)) throw error;
       options.onError?.(job, error);
@@ -36,17 +35,11 @@ export function executeIn(options: ExecuteOptions): Execute {
 export function workerJob(job: Job, options: Pick<ExecuteOptions, 'home' | 'jobs'>): WorkerJob {
   const left = new Set(remainingVariants(job));
   const references = job.spec.references.filter((_reference, index) => left.has(job.variants[index] ?? ''));
-  return { ...job.spec, references, home: options.home, jobs: options.jobs };
+  return { ...job.spec, references, home: options.home, jobs: options.jobs, pool: null };
 }
 
 /** The results of a process that ended without a word: what it had finished stands, the rest may be tried again. */
-async function inProcess(
-  job: Job,
-  work: WorkerJob,
-  signal: AbortSignal,
-  sink: EventSink,
-): Promise<readonly VariantResult[]> {
-  const end = await runJobProcess(work, signal, sink);
+function resultsOf(job: Job, end: WorkerEnd, signal: AbortSignal, sink: EventSink): readonly VariantResult[] {
   if ('results' in end) return end.results;
   const failure = new KilnError('failed', `the worker process ended without a result (${end.died})`, {
     hint: 'the system log says whether it was killed for want of memory; the same command goes on from there',

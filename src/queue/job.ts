@@ -3,7 +3,7 @@ import type { WorkerJob } from '../pipeline/jobs.ts';
 import type { ProcessIdentity } from '../platform/identity.ts';
 
 /** What is to be built, in words: a worker's job without what only the machine that runs it can say. */
-export type BuildSpec = Omit<WorkerJob, 'home' | 'jobs'>;
+export type BuildSpec = Omit<WorkerJob, 'home' | 'jobs' | 'pool'>;
 
 /** What is asked of the queue. */
 export interface JobRequest {

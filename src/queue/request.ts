@@ -2,6 +2,7 @@ import { statSync } from 'node:fs';
 import { resolve } from 'node:path';
 import { readBase, readFragments, type SourceChoices, sourceNames } from '../pipeline/inputs.ts';
 import { type Chosen, readLock } from '../pipeline/recipes.ts';
+import type { BuildRequest } from '../pipeline/run.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
 import { digestOf, sha256 } from '../platform/digest.ts';
 import { hasErrno } from '../platform/errors.ts';
@@ -13,6 +14,8 @@ export interface BuildWish {
   readonly publish: boolean;
   readonly channel: string | undefined;
   readonly rebuild: boolean;
+  readonly compare: boolean;
+  readonly workshop: BuildRequest['workshop'];
   readonly requireGates: boolean;
   readonly reason: string | undefined;
   readonly priority: number;
@@ -34,6 +37,8 @@ export async function requestFor(chosen: Chosen, wish: BuildWish): Promise<JobRe
     publish: wish.publish,
     channel: wish.channel ?? null,
     rebuild: wish.rebuild,
+    compare: wish.compare,
+    workshop: wish.workshop,
     requireGates: wish.requireGates,
     reason: wish.reason ?? null,
     epoch: sourceDateEpoch(),
@@ -60,9 +65,9 @@ async function keyOf({ recipe, variants }: Chosen, spec: BuildSpec): Promise<str
     readLock(recipe),
     Promise.all(variants.map((variant) => readFragments(recipe, variant))),
   ]);
-  const { references, publish, channel, rebuild, requireGates, epoch } = spec;
+  const { references, publish, channel, rebuild, compare, requireGates, workshop, epoch } = spec;
   return digestOf({
-    asked: { references, publish, channel, rebuild, requireGates, epoch },
+    asked: { references, publish, channel, rebuild, compare, requireGates, workshop, epoch },
     recipe: recipe.recipe,
     texts: [base, ...fragments.flat()].map((text) => text && sha256(text.text)),
     lock,

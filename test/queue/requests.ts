@@ -8,7 +8,9 @@ export const SPEC: BuildSpec = {
   publish: false,
   channel: null,
   rebuild: false,
+  compare: false,
   requireGates: false,
+  workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
   reason: null,
   epoch: 0,
 };

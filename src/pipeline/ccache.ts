@@ -1,0 +1,58 @@
+import { mkdir } from 'node:fs/promises';
+import { join } from 'node:path';
+import type { Toolchain } from '../kernel/index.ts';
+import { readTextIfAny } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import { findCommand } from '../platform/hosttools.ts';
+
+/** How ccache is to be used. */
+export interface CcacheSettings {
+  readonly use: 'auto' | 'off';
+  /** As ccache takes it: `2G`. */
+  readonly size: string;
+  /** ccache's remote storage: `redis://host:6379`, `http://host/cache`; empty for none. */
+  readonly remote: string;
+}
+
+/** What a build gets to run its compiler through ccache. */
+export interface Ccache {
+  readonly launcher: string;
+  readonly env: Readonly<Record<string, string>>;
+  readonly writable: readonly string[];
+}
+
+/** ccache for this home, or undefined where it is not installed or not wanted. */
+export async function ccacheFor(
+  home: Home,
+  settings: CcacheSettings,
+  toolchain: Toolchain,
+): Promise<Ccache | undefined> {
+  if (settings.use === 'off' || (await findCommand('ccache')) === undefined) return undefined;
+  const directory = join(home.cache, 'ccache');
+  await mkdir(directory, { recursive: true });
+  return {
+    launcher: 'ccache',
+    writable: [directory],
+    env: {
+      CCACHE_DIR: directory,
+      CCACHE_MAXSIZE: settings.size,
+      // The compiler is who it is by what it says and by its size, as in every key of Kiln's.
+      CCACHE_COMPILERCHECK: `string:${toolchain.fingerprint}`,
+      // Times of files say nothing in a tree that was just laid out; __DATE__ is SOURCE_DATE_EPOCH's.
+      CCACHE_SLOPPINESS: 'include_file_mtime,include_file_ctime,time_macros',
+      CCACHE_NOHASHDIR: '1',
+      ...(settings.remote === ''
+        ? {}
+        : { CCACHE_REMOTE_STORAGE: settings.remote, CCACHE_SECONDARY_STORAGE: settings.remote }),
+    },
+  };
+}
+
+/** Counts what ccache's log of results (CCACHE_STATSLOG) says. */
+export async function ccacheResults(
+  log: string,
+): Promise<{ readonly hits: number; readonly misses: number }> {
+  const lines = ((await readTextIfAny(log)) ?? '').split('\n');
+  const count = (...names: string[]) => lines.filter((line) => names.includes(line)).length;
+  return { hits: count('direct_cache_hit', 'preprocessed_cache_hit'), misses: count('cache_miss') };
+}

@@ -1,0 +1,195 @@
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
+import { dirname, join } from 'node:path';
+import { dependSymbols, namesRelease, type Toolchain } from '../kernel/index.ts';
+import { digestOf } from '../platform/digest.ts';
+import { removeTree } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import { Jobserver } from '../platform/jobserver.ts';
+import { mountRight } from '../platform/mounts.ts';
+import { output } from '../platform/process.ts';
+import { BUILD_ROOT, bubblewrap, bubblewrapFault, openAir, type SandboxKind } from '../platform/sandbox.ts';
+import { type StepCache, workDirectory } from './cache.ts';
+import { type Ccache, type CcacheSettings, ccacheFor } from './ccache.ts';
+import { codeVersions } from './code-versions.ts';
+import { type BuiltAs, type Layer, WorkTrees } from './work-trees.ts';
+
+/** How variants are built; nothing of it changes a byte of a bundle. */
+export interface WorkshopSettings {
+  readonly sandbox: 'auto' | 'off';
+  readonly ccache: CcacheSettings;
+  /** Every variant in a fresh tree, at another path than usual: what a build is compared with. */
+  readonly clean: boolean;
+}
+
+/** What of this machine a workshop may use. */
+export interface WorkshopMeans {
+  /** Variants that are compiled at once. */
+  readonly slots: number;
+  /** A pool of jobs that another process of Kiln's has opened. */
+  readonly pool: { readonly fifo: string; readonly tokens: number } | undefined;
+}
+
+/** Where the trees of a clean build are seen. */
+const ELSEWHERE = '/elsewhere';
+
+/** The work trees of one prepared tree, with what is known of it. */
+export interface TreeShop {
+  readonly trees: WorkTrees;
+  /** The prepared tree. */
+  readonly prepared: string;
+  /** Symbols that decide whether the dependencies of one configuration are those of another. */
+  readonly dependSymbols: () => ReadonlySet<string>;
+  /** Sources that name UTS_RELEASE. */
+  readonly namesRelease: (signal: AbortSignal) => Promise<readonly string[]>;
+}
+
+/**
+ * What all variants of a build share: the sandbox, the pool of jobs, ccache, and the work trees of each prepared
+ * tree.
+ */
+export class Workshop {
+  readonly sandbox: SandboxKind;
+  readonly jobserver: Jobserver;
+  readonly #home: Home;
+  readonly #cache: StepCache;
+  readonly #settings: WorkshopSettings & WorkshopMeans;
+  readonly #shops = new Map<string, Promise<TreeShop & { readonly close: () => Promise<void> }>>();
+
+  private constructor(
+    home: Home,
+    cache: StepCache,
+    settings: WorkshopSettings & WorkshopMeans,
+    sandbox: SandboxKind,
+    jobserver: Jobserver,
+  ) {
+    this.#home = home;
+    this.#cache = cache;
+    this.#settings = settings;
+    this.sandbox = sandbox;
+    this.jobserver = jobserver;
+  }
+
+  /** @param warn told in a sentence why steps can't be kept from the machine, where they can't */
+  static async open(
+    home: Home,
+    cache: StepCache,
+    settings: WorkshopSettings & WorkshopMeans,
+    makeVersion: string,
+    warn: (sentence: string) => void,
+  ): Promise<Workshop> {
+    const { pool } = settings;
+    const [sandbox, jobserver] = await Promise.all([
+      chooseSandbox(settings.sandbox, warn),
+      pool === undefined
+        ? Jobserver.open(availableParallelism(), makeVersion)
+        : Jobserver.attach(pool.fifo, pool.tokens, makeVersion),
+    ]);
+    return new Workshop(home, cache, settings, sandbox, jobserver);
+  }
+
+  /** ccache, where it is there and wanted. */
+  ccache(toolchain: Toolchain): Promise<Ccache | undefined> {
+    return ccacheFor(this.#home, this.#settings.ccache, toolchain);
+  }
+
+  /**
+   * The work trees over a prepared tree, for a toolchain.
+   * @param rebuild don't start from what an earlier run has built
+   */
+  shop(
+    key: string,
+    prepared: string,
+    toolchain: Toolchain,
+    epoch: number,
+    rebuild: boolean,
+  ): Promise<TreeShop> {
+    const known = this.#shops.get(key);
+    if (known !== undefined) return known;
+    const shop = this.#openShop(key, prepared, toolchain, epoch, rebuild);
+    this.#shops.set(key, shop);
+    return shop;
+  }
+
+  /** Keeps what later runs can start from, and removes the rest. */
+  async close(): Promise<void> {
+    const shops = await Promise.allSettled(this.#shops.values());
+    for (const shop of shops) if (shop.status === 'fulfilled') await shop.value.close();
+    await this.jobserver.close();
+  }
+
+  async #openShop(key: string, prepared: string, toolchain: Toolchain, epoch: number, rebuild: boolean) {
+    const { clean, slots } = this.#settings;
+    // Only at one path do trees share what was built: dependencies and flags name it.
+    const shared = this.sandbox === 'bubblewrap' && !clean;
+    const layerKey = digestOf({
+      tree: key,
+      toolchain: toolchain.fingerprint,
+      code: codeVersions().compile,
+      epoch,
+      root: BUILD_ROOT,
+      right: mountRight(),
+    });
+    const layer = shared && !rebuild ? await this.#findLayer(layerKey) : undefined;
+    const work = await workDirectory(this.#home, `trees-${key.slice(0, 12)}`);
+    const trees = new WorkTrees({
+      prepared,
+      work,
+      clean,
+      most: shared || clean ? slots : 1,
+      sandboxFor: (directory) => this.#sandboxFor(directory, toolchain),
+      ...(layer === undefined ? {} : { layer }),
+    });
+    let symbols: ReadonlySet<string> | undefined;
+    let naming: Promise<readonly string[]> | undefined;
+    return {
+      trees,
+      prepared,
+      dependSymbols: () => (symbols ??= dependSymbols(prepared)),
+      namesRelease: (signal: AbortSignal) => (naming ??= namesRelease(prepared, signal)),
+      close: async () => {
+        await trees.close();
+        if (shared && trees.layer !== undefined && trees.layer !== layer)
+          await this.#keepLayer(layerKey, trees.layer);
+        await removeTree(work);
+      },
+    };
+  }
+
+  #sandboxFor(directory: string, toolchain: Toolchain) {
+    if (this.sandbox !== 'bubblewrap') return openAir(this.sandbox, directory);
+    return bubblewrap(directory, {
+      root: this.#settings.clean ? ELSEWHERE : BUILD_ROOT,
+      // A compiler of one's own brings its libraries beside its bin/.
+      visible: [toolchain.compiler, toolchain.hostCompiler]
+        .filter((path) => !path.startsWith('/usr/'))
+        .map((path) => dirname(dirname(path))),
+    });
+  }
+
+  async #findLayer(key: string): Promise<Layer | undefined> {
+    if (mountRight() === undefined) return undefined;
+    const found = await this.#cache.find('layer', key);
+    if (found === undefined) return undefined;
+    const built = JSON.parse(await readFile(join(found, 'built.json'), 'utf8')) as BuiltAs;
+    return { directory: join(found, 'upper'), built };
+  }
+
+  async #keepLayer(key: string, layer: Layer): Promise<void> {
+    const staged = await this.#cache.stage('layer', key);
+    await mkdir(staged, { recursive: true });
+    await rename(layer.directory, join(staged, 'upper'));
+    await writeFile(join(staged, 'built.json'), JSON.stringify(layer.built));
+    // Objects that a power cut has emptied would pass for built.
+    await output('sync', ['-f', staged]);
+    await this.#cache.commit('layer', key, staged);
+  }
+}
+
+async function chooseSandbox(wanted: 'auto' | 'off', warn: (sentence: string) => void): Promise<SandboxKind> {
+  if (wanted === 'off') return 'off';
+  const fault = await bubblewrapFault();
+  if (fault === undefined) return 'bubblewrap';
+  warn(`steps run without a sandbox: ${fault}`);
+  return 'none';
+}

@@ -1,0 +1,85 @@
+import { KilnError } from './errors.ts';
+import { run } from './process.ts';
+
+/** Says to a process that its mounts are its own. */
+const VARIABLE = 'KILN_PRIVATE_MOUNTS';
+
+/** Who may mount in a process's own mount namespace: root as it is, others by a user namespace of their own. */
+type MountRight = 'root' | 'user';
+
+const UNSHARE: Readonly<Record<MountRight, readonly string[]>> = {
+  root: ['--mount', '--propagation', 'private'],
+  user: ['--user', '--map-current-user', '--keep-caps', '--mount', '--propagation', 'private'],
+};
+
+/** How to start a program with mounts of its own: what comes before it, and what it finds in its environment. */
+export interface PrivateMounts {
+  readonly prefix: readonly string[];
+  readonly env: Readonly<Record<string, string>>;
+}
+
+let known: Promise<PrivateMounts | undefined> | undefined;
+
+/**
+ * Whether a program can be started in a mount namespace of its own, and how. What it mounts there nobody else sees,
+ * and it is gone with the last process in it, however that ends: nothing has to be unmounted after a kill -9.
+ * @returns undefined where the system does not allow it
+ */
+export function privateMounts(): Promise<PrivateMounts | undefined> {
+  known ??= probe();
+  return known;
+}
+
+async function probe(): Promise<PrivateMounts | undefined> {
+  const right: MountRight = process.getuid?.() === 0 ? 'root' : 'user';
+  try {
+    const tried = await run('unshare', [...UNSHARE[right], '--', 'true'], { timeoutMs: 10_000 });
+    if (tried.exitCode !== 0) return undefined;
+  } catch (error) {
+    if (error instanceof KilnError && error.kind === 'tool') return undefined;
+    throw error;
+  }
+  return { prefix: ['unshare', ...UNSHARE[right], '--'], env: { [VARIABLE]: right } };
+}
+
+/** The right of this process to mount, where it was started with mounts of its own. */
+export function mountRight(): MountRight | undefined {
+  const right = process.env[VARIABLE];
+  return right === 'root' || right === 'user' ? right : undefined;
+}
+
+/** A file system of layers (overlayfs): reads go through, writes stay in `upper`. */
+export interface Overlay {
+  /** Directories from the topmost to the lowest; nobody may write to them while the overlay is mounted. */
+  readonly lower: readonly string[];
+  readonly upper: string;
+  /** An empty directory on the file system of `upper`. */
+  readonly work: string;
+  /** The directory that it is mounted on. */
+  readonly at: string;
+}
+
+/** Mounts an overlay in this process's own mounts. @returns why it could not be; undefined when it is mounted */
+export async function mountOverlay(overlay: Overlay): Promise<string | undefined> {
+  const options = [
+    `lowerdir=${overlay.lower.map(escaped).join(':')}`,
+    `upperdir=${escaped(overlay.upper)}`,
+    `workdir=${escaped(overlay.work)}`,
+    // Work trees are thrown away after a crash: nothing has to reach the disk in order.
+    'volatile',
+    ...(mountRight() === 'user' ? ['userxattr'] : []),
+  ];
+  const result = await run('mount', ['-t', 'overlay', 'overlay', '-o', options.join(','), overlay.at]);
+  return result.exitCode === 0 ? undefined : (result.tail.at(-1) ?? `mount exited ${result.exitCode}`);
+}
+
+/** Takes a mount away; what still has files open there keeps them. */
+export async function unmount(at: string): Promise<void> {
+  const result = await run('umount', ['--lazy', at]);
+  if (result.exitCode !== 0) throw new Error(`umount ${at}: ${result.tail.join(' ')}`);
+}
+
+/** Overlayfs takes ":" for the end of a directory, mount(8) "," for the end of an option. */
+function escaped(path: string): string {
+  return path.replaceAll(/[\\:,]/g, (character) => `\\${character}`);
+}

@@ -1,0 +1,187 @@
+import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { availableParallelism } from 'node:os';
+import { join } from 'node:path';
+import { hasErrno, KilnError } from './errors.ts';
+import { temporaryBeside } from './files.ts';
+import { baseEnvironment, type RunOptions, type RunResult, run } from './process.ts';
+
+/** How steps are kept from the machine: by bubblewrap, not at all because it can't be had, or not at all on demand. */
+export type SandboxKind = 'bubblewrap' | 'none' | 'off';
+
+/** A place that programs of a kernel tree run in. */
+export interface Sandbox {
+  readonly kind: SandboxKind;
+  /** Where a program sees `directory`, the directory that the sandbox was opened on. */
+  readonly seenAs: string;
+  /** The path that a program sees for a path below `directory`. */
+  inside(path: string): string;
+  /** As `run` of process.ts; `cwd` and arguments are as seen inside. */
+  run(command: string, args: readonly string[], options?: SandboxRunOptions): Promise<RunResult>;
+}
+
+export interface SandboxRunOptions extends RunOptions {
+  /** Files and directories besides `directory` that are seen inside, under their own names. */
+  readonly writable?: readonly string[];
+}
+
+/** Where every tree is built: one path on every machine, so that what holds a path is the same everywhere. */
+export const BUILD_ROOT = '/build';
+
+/** Far above what a make with many jobs needs, far below what brings a machine down. */
+const MOST_PROCESSES = 256 + 16 * availableParallelism();
+const GUARD_MS = 100;
+/** Where a program is looked for inside: nobody's own directories are there. */
+const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
+
+/** System directories that compilers and scripts need, read-only. */
+const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt'];
+/** The little of /etc that programs are found by. */
+const SETTINGS = ['/etc/alternatives', '/etc/ld.so.cache', '/etc/ld.so.conf', '/etc/ld.so.conf.d'];
+
+export interface BubblewrapOptions {
+  /** Where the directory is seen; /build by default. */
+  readonly root?: string;
+  /** Further directories that are seen inside, read-only (a compiler outside /usr). */
+  readonly visible?: readonly string[];
+}
+
+/** A sandbox that is none: programs run as they are, in the directory itself. */
+export function openAir(kind: 'none' | 'off', directory: string): Sandbox {
+  return {
+    kind,
+    seenAs: directory,
+    inside: (path) => path,
+    run: (command, args, options) => run(command, args, options),
+  };
+}
+
+/**
+ * A sandbox by bubblewrap: no network, the system read-only, `directory` at /build the one thing that can be
+ * written to besides a /tmp of its own, processes of its own that end with the first of them, and nobody's
+ * environment. A program that starts far more processes than a build needs is stopped.
+ * @param directory its real path
+ */
+export function bubblewrap(directory: string, options: BubblewrapOptions = {}): Sandbox {
+  const { root = BUILD_ROOT, visible = [] } = options;
+  const inside = (path: string) => {
+    if (path === directory) return root;
+    if (!path.startsWith(`${directory}/`)) throw new Error(`${path} is not seen in the sandbox`);
+    return root + path.slice(directory.length);
+  };
+  return {
+    kind: 'bubblewrap',
+    seenAs: root,
+    inside,
+    run: (command, args, given = {}) => {
+      const { env, cwd, writable = [], ...rest } = given;
+      const wrapped = [
+        ...walls(directory, root, visible, writable),
+        ...Object.entries({ ...(env ?? baseEnvironment()), PATH: INSIDE_PATH }).flatMap(([name, value]) => [
+          '--setenv',
+          name,
+          value,
+        ]),
+        '--chdir',
+        cwd ?? root,
+        '--',
+        command,
+        ...args,
+      ];
+      return runGuarded(directory, wrapped, rest);
+    },
+  };
+}
+
+/** Whether bubblewrap is there and can do its work; if not, why. */
+export async function bubblewrapFault(): Promise<string | undefined> {
+  const folders = (baseEnvironment().PATH ?? '').split(':');
+  if (!folders.some((folder) => existsSync(join(folder, 'bwrap')))) return 'bubblewrap is not installed';
+  const result = await run('bwrap', [...walls('/usr', BUILD_ROOT, [], []), '--', 'true'], {
+    timeoutMs: 10_000,
+  });
+  if (result.exitCode === 0) return undefined;
+  return `bubblewrap does not work here: ${result.tail.at(-1) ?? `exit ${result.exitCode}`}`;
+}
+
+function walls(
+  directory: string,
+  root: string,
+  visible: readonly string[],
+  writable: readonly string[],
+): string[] {
+  const readOnly = [...SYSTEM, ...SETTINGS, ...visible].filter((path) => existsSync(path));
+  return [
+    '--unshare-all',
+    '--unshare-user',
+    '--uid',
+    '1000',
+    '--gid',
+    '1000',
+    '--hostname',
+    'kiln',
+    '--die-with-parent',
+    '--new-session',
+    '--cap-drop',
+    'ALL',
+    '--clearenv',
+    ...readOnly.flatMap((path) => ['--ro-bind', path, path]),
+    '--proc',
+    '/proc',
+    '--dev',
+    '/dev',
+    '--tmpfs',
+    '/tmp',
+    '--bind',
+    directory,
+    root,
+    ...writable.flatMap((path) => ['--bind', path, path]),
+  ];
+}
+
+/**
+ * Runs bubblewrap and counts what runs in it. No kernel does that for everybody: RLIMIT_NPROC exempts root, and
+ * cgroups belong to whoever runs the machine.
+ */
+async function runGuarded(
+  directory: string,
+  args: readonly string[],
+  options: RunOptions,
+): Promise<RunResult> {
+  const crowd = new AbortController();
+  const signal =
+    options.signal === undefined ? crowd.signal : AbortSignal.any([options.signal, crowd.signal]);
+  const told = temporaryBeside(join(directory, 'info'));
+  const guard = setInterval(() => {
+    if (countProcesses(told) > MOST_PROCESSES) crowd.abort();
+  }, GUARD_MS);
+  try {
+    const result = await run('/bin/sh', ['-c', 'exec bwrap --info-fd 9 "$@" 9>"$0"', told, ...args], {
+      ...options,
+      signal,
+      // Whoever is in the sandbox can't ignore the end of it: there is nothing to wait for.
+      graceMs: 0,
+    });
+    if (!crowd.signal.aborted) return result;
+    throw new KilnError('failed', `a step of the build started more than ${MOST_PROCESSES} processes`, {
+      lines: result.tail.slice(-20),
+      hint: 'it was stopped with all that it had started; look for a rule in its Makefiles that calls itself',
+      ...(options.log === undefined ? {} : { log: options.log }),
+    });
+  } finally {
+    clearInterval(guard);
+    rmSync(told, { force: true });
+  }
+}
+
+/** Processes in the sandbox whose first process bubblewrap has written to the file `told` (bwrap(1), --info-fd). */
+function countProcesses(told: string): number {
+  try {
+    const pid = /"child-pid": (\d+)/.exec(readFileSync(told, 'latin1'))?.[1];
+    if (pid === undefined) return 0;
+    return readdirSync(`/proc/${pid}/root/proc`).filter((name) => /^\d+$/.test(name)).length;
+  } catch (error) {
+    // It has ended meanwhile.
+    if (hasErrno(error, 'ENOENT', 'ESRCH', 'EACCES')) return 0;
+    throw error;
+  }
+}
