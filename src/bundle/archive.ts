@@ -1,9 +1,9 @@
 import { createWriteStream } from 'node:fs';
-import { lstat, readdir } from 'node:fs/promises';
+import { lstat, readdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
 import { pipeline } from 'node:stream/promises';
-import { constants, createGzip } from 'node:zlib';
 import { create } from 'tar';
+import { run } from '../platform/process.ts';
 
 /**
  * Packs a directory into a .tar.gz that depends on nothing but names, modes and contents: members sorted,
@@ -29,8 +29,19 @@ export async function packReproducibly(directory: string, archive: string, epoch
     },
     members,
   );
-  // zlib writes mtime 0 and, given the level, a fixed header.
-  await pipeline(stream, createGzip({ level: constants.Z_BEST_COMPRESSION }), createWriteStream(archive));
+  const plain = `${archive}.tar`;
+  await pipeline(stream, createWriteStream(plain));
+  await compress(plain, archive);
+}
+
+/**
+ * GNU gzip rather than Node's zlib: the latter's output depends on the processor that it runs on.
+ * -n leaves name and time out of the header.
+ */
+async function compress(plain: string, archive: string): Promise<void> {
+  const result = await run('gzip', ['-9', '-n', '-f', plain]);
+  if (result.exitCode !== 0) throw new Error(`gzip ${plain} failed:\n${result.tail.join('\n')}`);
+  await rename(`${plain}.gz`, archive);
 }
 
 /** Every path below a directory, parents first, sorted by bytes; symlinks are members, not followed. */
