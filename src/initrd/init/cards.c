@@ -85,10 +85,8 @@ int named_driver(const char *command_line, char driver[DRIVER_NAME_SIZE], char *
   size_t length = 0;
   while (nic[length] != ',' && nic[length] != '\0') length++;
   if (length == 0 || !text_copy(driver, DRIVER_NAME_SIZE, nic, length)) return 0;
-  for (const char *at = nic + length; *at != '\0'; at++)
-    line_character(&line, *at == ',' && is_assignment(at + 1) ? ' ' : *at);
-  /* The first comma became a blank. */
-  if (line.length > 0 && line.text[0] == ' ') memcpy(line.text, line.text + 1, --line.length);
+  const char *at = nic + length + (nic[length] == ',');
+  for (; *at != '\0'; at++) line_character(&line, *at == ',' && is_assignment(at + 1) ? ' ' : *at);
   command_line_value(command_line, "IO", value, sizeof value);
   add_parameter(&line, "io", value);
   command_line_value(command_line, "IRQ", value, sizeof value);

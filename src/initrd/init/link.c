@@ -243,7 +243,10 @@ static int resolve(struct module_link *link, u32 *values, struct line *fault)
     if (symbol.section != SHN_UNDEF) values[index] = link_symbol_address(link, index);
     else if (text_equal(name, "__this_module")) values[index] = link->base;
     else if (find_export(link, name, is_free, &values[index], &table)) note_dependency(link, table);
-    else if (symbol.info >> 4 != STB_WEAK && *name != '\0') {
+    else if (text_equal(name, "_GLOBAL_OFFSET_TABLE_")) {
+      line_text(fault, "it is position independent: modules are compiled with -fno-pic");
+      return -1;
+    } else if (symbol.info >> 4 != STB_WEAK && *name != '\0') {
       line_text(fault, missing++ == 0 ? "neither the kernel nor a loaded module has " : ", ");
       line_text(fault, name);
     }
@@ -273,7 +276,7 @@ static int relocate(struct module_link *link, u32 section_index, const u32 *valu
     else if (type != R_386_32) {
       line_text(fault, "it has relocations of type ");
       line_number(fault, type);
-      line_text(fault, ", which no module has: was it compiled with -fPIC?");
+      line_text(fault, ", which modules do not have");
       return -1;
     }
     put_le32(place, value);
