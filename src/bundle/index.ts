@@ -1,4 +1,5 @@
 export { listMembers, packReproducibly } from './archive.ts';
+export { type BundleDifference, diffBundles, type SizeDifference } from './diff.ts';
 export { inspectBundle, signatureFaults } from './inspect.ts';
 export {
   BOOT_FILES,

@@ -7,6 +7,7 @@ import { registerBuild } from './build.ts';
 import { registerBundles } from './bundles.ts';
 import { registerChannels, registerHistory } from './channels.ts';
 import { registerConfig } from './config.ts';
+import { registerDiff } from './diff.ts';
 import { registerDoctor } from './doctor.ts';
 
 import { registerGc } from './gc.ts';
@@ -68,6 +69,7 @@ export function createProgram(): Command {
     registerRecipes,
     registerShow,
     registerBundles,
+    registerDiff,
     registerVerify,
     registerBoot,
     registerChannels,

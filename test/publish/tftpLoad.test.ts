@@ -1,0 +1,130 @@
+import { spawn } from 'node:child_process';
+import { randomBytes } from 'node:crypto';
+import { once } from 'node:events';
+import { chmodSync, existsSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { describe, expect, it } from 'vitest';
+import { bootConfigs } from '../../src/initrd/index.ts';
+import { type Home, homeAt } from '../../src/platform/home.ts';
+import { publishBundle, readChannel, rollback } from '../../src/publish/index.ts';
+import { freshDirectory } from '../support/kiln.ts';
+import { storeBundle } from './fixture.ts';
+
+const FLIPS = 1000;
+const CLIENTS = 4;
+
+/** Each in a network namespace of its own, with an address besides the loopback, as tftpd-hpa wants it. */
+const SERVERS = [
+  {
+    name: 'dnsmasq',
+    program: '/usr/sbin/dnsmasq',
+    start:
+      'dnsmasq --no-daemon --port=0 --conf-file=/dev/null --user=root --enable-tftp --tftp-root="$1" --tftp-max=200',
+  },
+  {
+    name: 'tftpd-hpa --secure',
+    program: '/usr/sbin/in.tftpd',
+    start: 'in.tftpd -L -4 --secure -a 10.99.0.1:69 "$1"',
+  },
+  {
+    name: 'atftpd',
+    program: '/usr/sbin/atftpd',
+    start: 'atftpd --daemon --no-fork --user root.root --logfile /dev/null --bind-address 10.99.0.1 "$1"',
+  },
+];
+
+const NODES = join(import.meta.dirname, 'tftpNodes.ts');
+
+interface Met {
+  readonly loads: number;
+  readonly bundles: Readonly<Record<string, number>>;
+  readonly errors: readonly string[];
+}
+
+/** Two bundles whose config names their own kernel and initrd, published one after the other. */
+async function twoGenerations(): Promise<{ home: Home; digests: Record<string, string> }> {
+  const home = homeAt(freshDirectory('load'));
+  const digests: Record<string, string> = {};
+  for (const id of ['one', 'two']) {
+    const configs = bootConfigs({
+      id,
+      files: { kernel: 'vmlinuz', initrd: 'initrd.gz' },
+      cmdline: 'root=/dev/ram0',
+      label: id,
+    });
+    const bundle = await storeBundle(home, id, {
+      files: { vmlinuz: randomBytes(8000), 'initrd.gz': randomBytes(4000), ...configs },
+    });
+    for (const name of ['vmlinuz', 'initrd.gz']) {
+      digests[`bundles/${id}/${name}`] = bundle.manifest.files[name]?.sha256 ?? '';
+    }
+    await publishBundle(home, bundle, 'lts/node');
+  }
+  // Servers that change their user have to get at the root.
+  for (const path of [home.tftp, home.root, dirname(home.root)]) chmodSync(path, 0o755);
+  return { home, digests };
+}
+
+/** Boots nodes from a server while something happens; gives what they met. */
+async function bootMeanwhile(
+  start: string,
+  home: Home,
+  digests: Record<string, string>,
+  action: () => Promise<void>,
+): Promise<Met> {
+  const script = `
+    ip link set lo up; ip addr add 10.99.0.1/24 dev lo
+    ${start} >/dev/null 2>&1 </dev/null &
+    trap "kill $!" EXIT
+    "$2" --disable-warning=ExperimentalWarning "$3" 10.99.0.1 69 ${CLIENTS} lts/node "$4"`;
+  const args = [
+    '-n',
+    'sh',
+    '-euc',
+    script,
+    'sh',
+    home.tftp,
+    process.execPath,
+    NODES,
+    JSON.stringify(digests),
+  ];
+  const nodes = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] });
+  const ended = once(nodes, 'exit');
+  let met: Met | undefined;
+  for await (const line of createInterface({ input: nodes.stdout })) {
+    if (line === 'booting') {
+      try {
+        await action();
+      } finally {
+        nodes.stdin.end('stop\n');
+      }
+    } else met = JSON.parse(line) as Met;
+  }
+  await ended;
+  if (met === undefined) throw new Error('the nodes said nothing');
+  return met;
+}
+
+const root = process.getuid?.() === 0;
+
+describe.skipIf(!root)(
+  'nodes that boot while their channel flips (needs root, for a network namespace)',
+  () => {
+    for (const { name, program, start } of SERVERS) {
+      it.skipIf(!existsSync(program))(
+        `get one bundle whole or the other from ${name}, without an error, through ${FLIPS} flips`,
+        async () => {
+          const { home, digests } = await twoGenerations();
+          const met = await bootMeanwhile(start, home, digests, async () => {
+            for (let flip = 0; flip < FLIPS; flip += 1) await rollback(home, 'lts/node', 1 + (flip % 2));
+          });
+          // The first answers may come before the server is up: it is asked again, which is no error.
+          expect(met.errors).toEqual([]);
+          expect(Object.keys(met.bundles).sort()).toEqual(['one', 'two']);
+          expect((await readChannel(home, 'lts/node'))?.flips).toHaveLength(FLIPS + 2);
+        },
+      );
+    }
+  },
+);
