@@ -182,7 +182,6 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'test',
     purpose: 'what carries jobs to other machines',
   },
-  { name: 'atftpd', package: 'atftpd', need: 'test', purpose: 'a TFTP server' },
   { name: 'minisign', package: 'minisign', need: 'test', purpose: 'checks the signatures', version: ['-v'] },
 ];
 
