@@ -16,7 +16,8 @@ export function registerPlan(program: Command): void {
     const context = await contextOf(command, mirrorFlag(options));
     const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
     const plans = await planVariants(context.home, chosen, sourceChoices(context, options), stopSignal());
-    if (context.json) printJson({ variants: plans });
+    // `kiln why --json` tells the changes one by one.
+    if (context.json) printJson({ variants: plans.map(({ changes: _, ...plan }) => plan) });
     else print(plans.map(formatPlan).join('\n\n'));
   });
 }

@@ -26,6 +26,7 @@ import { registerRecipes } from './recipes.ts';
 import { registerServe } from './serve.ts';
 import { registerShow } from './show.ts';
 import { registerVerify } from './verify.ts';
+import { registerWhy } from './why.ts';
 import { registerWorker } from './worker.ts';
 
 const EXIT_HELP = `
@@ -66,6 +67,7 @@ export function createProgram(): Command {
   for (const register of [
     registerBuild,
     registerPlan,
+    registerWhy,
     registerRecipes,
     registerShow,
     registerBundles,

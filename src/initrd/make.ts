@@ -18,6 +18,8 @@ export interface InitrdRequest {
   readonly format: InitrdFormat;
   /** Path or name of gcc, which compiles init. */
   readonly compiler: string;
+  /** Kiln's init, compiled already (`compileInit`); compiled here where it is not given. */
+  readonly init?: string;
   /** Another base than Kiln's own kit, whose own /linuxrc or /init starts. */
   readonly kit?: readonly ImageEntry[];
   /** What `uname -r` will say: the modules go to lib/modules/<release>. */
@@ -81,6 +83,7 @@ export async function makeInitrd(request: InitrdRequest): Promise<Initrd> {
 }
 
 async function ownKit(request: InitrdRequest): Promise<ImageEntry[]> {
+  if (request.init !== undefined) return builtinKit(request.init);
   const init = join(request.workDirectory, 'init');
   await compileInit({ compiler: request.compiler, output: init, ...commonOptions(request) });
   return builtinKit(init);

@@ -6,7 +6,7 @@ import type { Home } from '../platform/home.ts';
 import { isAlive } from '../platform/process.ts';
 
 /** Steps whose outputs are kept. */
-export const CACHED_STEPS = ['tree', 'config', 'layer', 'compile'] as const;
+export const CACHED_STEPS = ['tree', 'config', 'layer', 'compile', 'init'] as const;
 export type CachedStep = (typeof CACHED_STEPS)[number];
 
 /**

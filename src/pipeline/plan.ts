@@ -124,7 +124,7 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
     'order of fragments': inputs.fragments.map(({ name }) => name).join(', '),
     ...Object.fromEntries(variant.options.map(({ symbol, value }) => [symbol, String(value)])),
     extraversion: variant.recipe.extraversion,
-    toolchain: `${inputs.toolchain.description} ${inputs.toolchain.fingerprint.slice(0, 12)}`,
+    toolchain: `${shortCompiler(inputs.toolchain.description)} (tools ${inputs.toolchain.fingerprint.slice(0, 12)})`,
     'compat rules': variant.recipe.toolchain.compat,
     initrd: `${inputs.kit === undefined ? 'builtin' : source(inputs.kit)}, ${variant.initrd.format}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
     boot: short(JSON.stringify(variant.boot)),
@@ -136,24 +136,95 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
   };
 }
 
-/** What differs between two descriptions, in words: `fragment netboot: 1a2b -> 3c4d`. */
-export function describeChanges(
+/** `gcc version 12.2.0 (Debian 12.2.0-14+deb12u1)` as `gcc 12.2.0-14+deb12u1`. */
+function shortCompiler(said: string): string {
+  const known = /^gcc version (\S+)(?: \(\w+ ([^)]+)\))?/.exec(said);
+  return known === null ? said : `gcc ${known[2] ?? known[1]}`;
+}
+
+/** An input that is not what it was. */
+export interface Change {
+  /** As `describeInputs` names it. */
+  readonly input: string;
+  /** null: it is new. */
+  readonly from: string | null;
+  /** null: it is gone. */
+  readonly to: string | null;
+  /** The first step that it makes run again. */
+  readonly step: KeyedStep;
+}
+
+/** Steps whose outputs have keys, in their order. */
+export const KEYED_STEPS = ['tree', 'config', 'compile', 'bundle'] as const;
+export type KeyedStep = (typeof KEYED_STEPS)[number];
+
+/** What differs between two descriptions. */
+export function changesBetween(
   before: Readonly<Record<string, string>>,
   after: Readonly<Record<string, string>>,
-): string[] {
+): Change[] {
   const names = [...new Set([...Object.keys(before), ...Object.keys(after)])];
-  return names
-    .filter((name) => before[name] !== after[name])
-    .map((name) => {
-      if (before[name] === undefined) return `${name} is new: ${after[name]}`;
-      if (after[name] === undefined) return `${name} is gone`;
-      return `${name}: ${before[name]} -> ${after[name]}`;
-    });
+  const changed = names.filter((name) => before[name] !== after[name]);
+  const changes = changed.map(
+    (input): Change => ({
+      input,
+      from: before[input] ?? null,
+      to: after[input] ?? null,
+      step: firstStep(input),
+    }),
+  );
+  return pairPatches(changes).sort((a, b) => KEYED_STEPS.indexOf(a.step) - KEYED_STEPS.indexOf(b.step));
+}
+
+/** A patch that is gone and one that is new in the same place is one whose version has changed. */
+function pairPatches(changes: readonly Change[]): Change[] {
+  const isPatch = ({ input }: Change) => input.startsWith('patch ');
+  const gone = changes.filter((change) => isPatch(change) && change.to === null);
+  const fresh = changes.filter((change) => isPatch(change) && change.from === null);
+  const pairs = new Map<Change, Change>();
+  for (const old of gone) {
+    const next = fresh.find(
+      (one) => ![...pairs.values()].includes(one) && stemOf(one.input) === stemOf(old.input),
+    );
+    if (next !== undefined) pairs.set(old, next);
+  }
+  const paired = new Set([...pairs.keys(), ...pairs.values()]);
+  const name = (change: Change) => change.input.slice('patch '.length);
+  return [
+    ...[...pairs].map(
+      ([old, next]): Change => ({ input: 'patches', from: name(old), to: name(next), step: 'tree' }),
+    ),
+    ...changes.filter(
+      // The order is told by the patches themselves.
+      (change) => !paired.has(change) && !(pairs.size > 0 && change.input === 'order of patches'),
+    ),
+  ];
+}
+
+/** A patch's name without the number that it ends in. */
+function stemOf(name: string): string {
+  return name.replace(/[-._]?\d+[a-z]?$/, '');
+}
+
+function firstStep(input: string): KeyedStep {
+  if (/^(kernel|patch |order of patches|compat rules|Kiln's tree code)/.test(input)) return 'tree';
+  if (/^(base config|fragment |order of fragments|CONFIG_|toolchain|Kiln's config code)/.test(input))
+    return 'config';
+  if (/^(extraversion|SOURCE_DATE_EPOCH|Kiln's compile code)/.test(input)) return 'compile';
+  return 'bundle';
+}
+
+/** Changes in words: `fragment netboot: 1a2b -> 3c4d`, `patches: openMosix-2.4.22-2 -> openMosix-2.4.22-3`. */
+export function describeChanges(changes: readonly Change[]): string[] {
+  return changes.map(({ input, from, to }) => {
+    if (from === null) return `${input} is new: ${to}`;
+    return to === null ? `${input} is gone` : `${input}: ${from} -> ${to}`;
+  });
 }
 
 /** A step of one variant's plan. */
 export interface PlannedStep {
-  readonly step: 'fetch' | 'tree' | 'config' | 'compile' | 'bundle';
+  readonly step: 'fetch' | KeyedStep;
   readonly key: string | null;
   readonly status: 'hit' | 'miss';
   /** Why it has to run; empty for a hit. */
@@ -172,8 +243,7 @@ export interface Present {
 /**
  * The steps of a variant, each hit or miss and why. A finished bundle makes all before it hits: nothing
  * that it was made of is needed again.
- * @param changes what changed since the last build of the variant, from `describeChanges`; undefined when it
- *   was never built
+ * @param changes what changed since the last build of the variant, in words; undefined when it was never built
  */
 export function planSteps(
   keys: VariantKeys | undefined,
@@ -183,7 +253,7 @@ export function planSteps(
   const missing = Object.keys(present.sources).filter((name) => present.sources[name] !== true);
   const cause =
     changes === undefined ? 'never built' : changes.length > 0 ? changes.join('; ') : 'its output is gone';
-  const order = ['tree', 'config', 'compile', 'bundle'] as const;
+  const order = KEYED_STEPS;
   // Everything before the last output that is there is not needed.
   const lastHit = order.findLastIndex((step) => present[step]);
   const steps: PlannedStep[] = [

@@ -3,6 +3,8 @@ import { expandVariant } from '../recipe/variants.ts';
 import { stepCache } from './cache.ts';
 import { checkSubstitutes, isStored, type SourceChoices } from './inputs.ts';
 import {
+  type Change,
+  changesBetween,
   describeChanges,
   describeInputs,
   type PlannedStep,
@@ -22,6 +24,8 @@ export interface VariantPlan {
   /** null while a source was never fetched: the id depends on its digest. */
   readonly bundle: string | null;
   readonly channel: string;
+  /** What changed since the last build of it; null where it was never built. */
+  readonly changes: readonly Change[] | null;
   readonly steps: readonly PlannedStep[];
 }
 
@@ -48,13 +52,14 @@ export async function planVariants(
       const { inputs, keys } = await run.facts(variant);
       const present = await whatIsThere(home, variant, keys, sources);
       const before = await cache.recall(recipe.recipe.name, variant.name);
-      const changes = before === undefined ? undefined : describeChanges(before, describeInputs(inputs));
+      const changes = before === undefined ? undefined : changesBetween(before, describeInputs(inputs));
       plans.push({
         recipe: recipe.recipe.name,
         variant: variant.name,
         bundle: keys?.id ?? null,
         channel: variant.channel,
-        steps: planSteps(keys, present, changes),
+        changes: changes ?? null,
+        steps: planSteps(keys, present, changes && describeChanges(changes)),
       });
     }
   }

@@ -67,26 +67,52 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
 }
 
 /**
- * Resolves `RECIPE[:VARIANT]` arguments; a recipe alone means all of its variants, and one that is named
- * twice is loaded once.
+ * Resolves `RECIPE[:VARIANT]` arguments; a recipe alone means all of its variants, and one that is named twice is
+ * loaded once. `*` and `?` stand for any characters and any one: `openmosix-*:rtl8139`, `*:rtl8139`.
+ * @throws KilnError `usage` for a name or a pattern that nothing answers to
  */
 export async function chooseVariants(references: readonly string[]): Promise<Chosen[]> {
   const chosen = new Map<string, { recipe: LoadedRecipe; names: Set<string> }>();
   for (const reference of references) {
     const colon = reference.lastIndexOf(':');
     const recipePart = colon > 0 ? reference.slice(0, colon) : reference;
-    const variantPart = colon > 0 ? reference.slice(colon + 1) : undefined;
-    const entry = chosen.get(recipePart) ?? { recipe: await loadRecipe(recipePart), names: new Set() };
-    chosen.set(recipePart, entry);
-    const all = Object.keys(entry.recipe.recipe.variants);
-    for (const name of variantPart === undefined || variantPart === '*' ? all : [variantPart]) {
-      entry.names.add(name);
+    const wanted = colon > 0 ? reference.slice(colon + 1) : '*';
+    let found = 0;
+    for (const name of await recipesOf(recipePart)) {
+      const entry = chosen.get(name) ?? { recipe: await loadRecipe(name), names: new Set() };
+      const all = Object.keys(entry.recipe.recipe.variants);
+      const named = isPattern(wanted) ? all.filter((variant) => isLike(variant, wanted)) : [wanted];
+      // Of many recipes not every one has the variant.
+      const these = isPattern(recipePart) ? named.filter((variant) => all.includes(variant)) : named;
+      found += these.length;
+      if (these.length === 0) continue;
+      for (const variant of these) entry.names.add(variant);
+      chosen.set(name, entry);
+    }
+    if (found === 0) {
+      throw new KilnError('usage', `nothing answers to ${reference}`, {
+        hint: 'kiln recipes lists the recipes with their variants',
+      });
     }
   }
   return [...chosen.values()].map(({ recipe, names }) => ({
     recipe,
     variants: [...names].map((name) => expandVariant(recipe, name)),
   }));
+}
+
+async function recipesOf(part: string): Promise<string[]> {
+  if (!isPattern(part) || part.includes('/')) return [part];
+  return (await recipeNames()).filter((name) => isLike(name, part));
+}
+
+function isPattern(text: string): boolean {
+  return /[*?]/.test(text);
+}
+
+function isLike(name: string, pattern: string): boolean {
+  const source = pattern.replaceAll(/[^*?]+/g, (text) => text.replaceAll(/[.+^${}()|[\]\\]/g, '\\$&'));
+  return new RegExp(`^${source.replaceAll('*', '.*').replaceAll('?', '.')}$`).test(name);
 }
 
 /** The recipe's lock; empty where it has none yet. */

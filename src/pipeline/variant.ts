@@ -113,10 +113,13 @@ async function inWorkDirectory<T>(
 
 /** Everything up to the bundle's files in a directory below `work`, before its gates. */
 async function stageBundle(job: VariantJob, work: string): Promise<StoredBundle> {
-  const { variant, reporter } = job;
+  const { variant, reporter, workshop, toolchain, signal } = job;
+  // It needs nothing of the kernel, which may take minutes.
+  const init = variant.kitSource === undefined ? workshop.init(toolchain, reporter.log, signal) : undefined;
+  init?.catch(() => undefined);
   const { tree, configured, compiled } = await makeKernel(job);
   const initrd = await reporter.step('initrd', async () => {
-    const made = await buildInitrd(job, compiled, join(work, 'initrd'));
+    const made = await buildInitrd(job, compiled, await init, join(work, 'initrd'));
     return {
       ...made,
       detail: `${made.format}, ${made.sizeKiB} KiB, ${made.inodes} inodes, ${made.compressedBytes} bytes gzipped`,
@@ -124,7 +127,7 @@ async function stageBundle(job: VariantJob, work: string): Promise<StoredBundle>
   });
   const directory = join(work, 'bundle');
   const { manifest } = await reporter.step('bundle', async () => {
-    const { sources, toolchain, keys, epoch, base, fragments, workshop } = job;
+    const { sources, keys, epoch, base, fragments } = job;
     const made = await assemble({
       staged: directory,
       variant,
@@ -225,13 +228,19 @@ function compileIn(
   });
 }
 
-async function buildInitrd(job: VariantJob, compiled: Compiled, directory: string): Promise<Initrd> {
+async function buildInitrd(
+  job: VariantJob,
+  compiled: Compiled,
+  init: string | undefined,
+  directory: string,
+): Promise<Initrd> {
   const { variant, keys, toolchain, epoch, reporter, signal } = job;
   const kit = await readKit(job, directory);
   return makeInitrd({
     workDirectory: directory,
     format: variant.initrd.format,
     compiler: toolchain.compiler,
+    ...(init === undefined ? {} : { init }),
     release: keys.release,
     ...(kit === undefined ? {} : { kit }),
     ...(compiled.modulesRoot === undefined ? {} : { modulesRoot: compiled.modulesRoot }),

@@ -1,6 +1,7 @@
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { compileInit } from '../initrd/index.ts';
 import { dependSymbols, namesRelease, type Toolchain } from '../kernel/index.ts';
 import { digestOf } from '../platform/digest.ts';
 import { removeTree } from '../platform/files.ts';
@@ -54,6 +55,7 @@ export class Workshop {
   readonly #home: Home;
   readonly #cache: StepCache;
   readonly #settings: WorkshopSettings & WorkshopMeans;
+  #init: Promise<string> | undefined;
   readonly #shops = new Map<string, Promise<TreeShop & { readonly close: () => Promise<void> }>>();
 
   private constructor(
@@ -91,6 +93,26 @@ export class Workshop {
   /** ccache, where it is there and wanted. */
   ccache(toolchain: Toolchain): Promise<Ccache | undefined> {
     return ccacheFor(this.#home, this.#settings.ccache, toolchain);
+  }
+
+  /** Kiln's init as a toolchain compiles it; made once. */
+  init(toolchain: Toolchain, log: string, signal: AbortSignal): Promise<string> {
+    this.#init ??= this.#findInit(toolchain, log, signal);
+    return this.#init;
+  }
+
+  async #findInit({ compiler, fingerprint }: Toolchain, log: string, signal: AbortSignal): Promise<string> {
+    const key = digestOf({ code: codeVersions().initrd, toolchain: fingerprint });
+    const known = await this.#cache.find('init', key);
+    if (known !== undefined) return join(known, 'init');
+    const staged = await this.#cache.stage('init', key);
+    try {
+      await compileInit({ compiler, output: join(staged, 'init'), log, signal });
+      return join(await this.#cache.commit('init', key, staged), 'init');
+    } catch (error) {
+      await removeTree(staged);
+      throw error;
+    }
   }
 
   /**

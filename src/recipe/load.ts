@@ -2,13 +2,16 @@ import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocum
 import type { z } from 'zod';
 import { formatPlace, KilnError, type Place } from '../platform/errors.ts';
 import { kitSources } from './kits.ts';
-import { type Recipe, recipeSchema } from './schema.ts';
+import { expandMatrix, type Matrix, mergeParts } from './matrix.ts';
+import { type Recipe, schemaFor } from './schema.ts';
 
 export type RecipePath = readonly (string | number)[];
 
 /** A recipe as read from a file, and where each of its parts stands there. */
 export interface RecipeFile {
   readonly recipe: Recipe;
+  /** By variant: the places that say something about it. */
+  readonly matrix: Matrix;
   readonly file: string;
   /** The place of a member, e.g. `['patches', 0, 'urls']`; of the nearest one above it where it is not written. */
   placeOf(path: RecipePath): Place;
@@ -48,9 +51,12 @@ export function parseRecipe(text: string, file: string): RecipeFile {
     return path.length === 0 ? { file, line: 1, column: 1 } : placeOf(path.slice(0, -1));
   };
 
-  const parsed = recipeSchema.safeParse(document.toJS());
+  const raw: unknown = document.toJS();
+  const parsed = schemaFor(raw).safeParse(raw);
   if (!parsed.success) throw faultsError(parsed.error.issues, placeOf);
-  return checkMeaning({ recipe: parsed.data, file, placeOf });
+  const matrix = expandMatrix(parsed.data.variants, placeOf);
+  const variants = Object.fromEntries([...matrix].map(([name, parts]) => [name, mergeParts(parts, placeOf)]));
+  return checkMeaning({ recipe: { ...parsed.data, variants }, matrix, file, placeOf });
 }
 
 /** Names, versions and digests, which may look like numbers (`extraversion: -1`, a digest without letters). */

@@ -174,7 +174,41 @@ const variant = z.strictObject({
     .optional(),
 });
 
-export const recipeSchema = z.strictObject({
+const orNothing = variant.nullable().transform((value) => value ?? variant.parse({}));
+
+/** Variants by name. */
+export const variantMapSchema = z
+  .record(name, orNothing)
+  .refine((all) => Object.keys(all).length > 0, 'at least one variant');
+
+/** Variants as a list. */
+export const variantListSchema = z.array(variant.extend({ name })).min(1);
+
+const value = z.union([z.string(), z.number().transform(String)]);
+const chosen = z.record(
+  name,
+  z
+    .union([value.transform((one) => [one]), z.array(value).min(1)])
+    .describe('One value of the axis, or several'),
+);
+
+/** Variants as the points of axes, e.g. network card x processor x initrd. */
+export const axesSchema = z.strictObject({
+  axes: z
+    .record(
+      name,
+      z.record(name, orNothing).refine((all) => Object.keys(all).length > 0, 'at least one value'),
+    )
+    .refine((all) => Object.keys(all).length > 0, 'at least one axis')
+    .describe('By axis: its values, each with what it brings to a variant'),
+  include: z
+    .array(variant.extend({ name: name.optional(), when: chosen.optional() }))
+    .default([])
+    .describe('Adds to the points of some values (when), or adds a variant (name)'),
+  exclude: z.array(chosen).default([]).describe('Points that there shall not be'),
+});
+
+const recipeFields = {
   name,
   description: z.string().optional(),
   kernel: z.strictObject({
@@ -202,12 +236,6 @@ export const recipeSchema = z.strictObject({
     .describe('quilt series files beside the recipe; what they list comes before `patches`'),
   patches: z.array(patch).default([]),
   config: config.prefault({}),
-  variants: z
-    .record(
-      name,
-      variant.nullable().transform((value) => value ?? variant.parse({})),
-    )
-    .refine((all) => Object.keys(all).length > 0, 'at least one variant'),
   toolchain: z
     .strictObject({
       compiler: z.string().min(1).default('gcc').describe('The C compiler: a command or a path'),
@@ -230,9 +258,35 @@ export const recipeSchema = z.strictObject({
       'a path below the TFTP root, not under bundles/, e.g. lts/openmosix-{variant}',
     )
     .describe('Name of the symlink that nodes boot from; {variant} and {recipe} are filled in'),
+};
+
+/**
+ * The schema for a recipe that writes its variants in one of the three ways: so that faults are those of the way that
+ * was meant.
+ */
+export function schemaFor(recipe: unknown) {
+  const written: unknown =
+    typeof recipe === 'object' && recipe !== null && 'variants' in recipe ? recipe.variants : undefined;
+  if (Array.isArray(written)) return z.strictObject({ ...recipeFields, variants: variantListSchema });
+  const hasAxes = typeof written === 'object' && written !== null && 'axes' in written;
+  if (hasAxes) return z.strictObject({ ...recipeFields, variants: axesSchema });
+  return z.strictObject({ ...recipeFields, variants: variantMapSchema });
+}
+
+const recipeSchema = z.strictObject({
+  ...recipeFields,
+  variants: z
+    .union([variantMapSchema, variantListSchema, axesSchema])
+    .describe('By name, as a list, or as axes whose points they are'),
 });
 
-export type Recipe = z.output<typeof recipeSchema>;
+/** What a variant says for itself. */
+export type VariantSpec = z.output<typeof variant>;
+
+/** A recipe with its variants by name, however they were written. */
+export type Recipe = Omit<z.output<typeof recipeSchema>, 'variants'> & {
+  readonly variants: Readonly<Record<string, VariantSpec>>;
+};
 export type RecipePatch = Recipe['patches'][number];
 export type ForeignKit = z.output<typeof foreignKit>;
 export type RecipeSource = Recipe['kernel']['source'];

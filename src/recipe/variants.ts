@@ -41,6 +41,7 @@ export function expandVariant(file: RecipeFile, name: string): Variant {
       hint: `it has ${Object.keys(recipe.variants).join(', ')}`,
     });
   }
+  const parts = file.matrix.get(name) ?? [];
   const references = (names: readonly string[], path: readonly (string | number)[]): FragmentReference[] =>
     names.map((fragment, index) => ({ name: fragment, path: [...path, index] }));
   const inline = (
@@ -54,11 +55,16 @@ export function expandVariant(file: RecipeFile, name: string): Variant {
     fullName: `${recipe.name}:${name}`,
     fragments: [
       ...references(recipe.config.fragments, ['config', 'fragments']),
-      ...references(own.fragments, ['variants', name, 'fragments']),
+      ...parts.flatMap(({ spec, path }) => references(spec.fragments, [...path, 'fragments'])),
     ],
     options: [
       ...inline(recipe.config.options, ['config', 'options']),
-      ...inline(own.options, ['variants', name, 'options']),
+      // A later part's value has taken an earlier one's place.
+      ...parts.flatMap(({ spec, path }, index) =>
+        inline(spec.options, [...path, 'options']).filter(
+          ({ symbol }) => !parts.slice(index + 1).some((later) => symbol in later.spec.options),
+        ),
+      ),
     ],
     boot: withoutUndefined({ ...recipe.boot, ...own.boot }),
     initrd: {

@@ -1,5 +1,6 @@
 import { describe, expect, it } from 'vitest';
 import {
+  changesBetween,
   describeChanges,
   describeInputs,
   keysOf,
@@ -126,12 +127,25 @@ describe('what changed', () => {
         patches: inputs().patches.slice(0, 1),
       }),
     );
-    expect(describeChanges(before, after)).toEqual([
+    expect(describeChanges(changesBetween(before, after))).toEqual([
       'patch two is gone',
       'order of patches: one, two -> one',
-      'toolchain: gcc 12 f -> gcc 13 g',
+      'toolchain: gcc 12 (tools f) -> gcc 13 (tools g)',
     ]);
-    expect(describeChanges(before, before)).toEqual([]);
+    expect(changesBetween(before, before)).toEqual([]);
+  });
+});
+
+describe('a newer version of a patch', () => {
+  it('is one change, and the step that it reaches first is the tree', () => {
+    const before = { 'patch openMosix-2.4.22-2': 'a', 'order of patches': 'openMosix-2.4.22-2', boot: 'x' };
+    const after = { 'patch openMosix-2.4.22-3': 'b', 'order of patches': 'openMosix-2.4.22-3', boot: 'y' };
+    const changes = changesBetween(before, after);
+    expect(describeChanges(changes)).toEqual([
+      'patches: openMosix-2.4.22-2 -> openMosix-2.4.22-3',
+      'boot: x -> y',
+    ]);
+    expect(changes.map(({ step }) => step)).toEqual(['tree', 'bundle']);
   });
 });
 
