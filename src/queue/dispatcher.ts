@@ -294,12 +294,8 @@ export class Dispatcher {
         now = this.#ledger.save(step);
       }
       if (now.state !== 'running' || token !== now.token) return false;
-      const results = { ...now.results };
-      for (const event of events) {
-        this.#ledger.tell(now.id, { type: 'build', event });
-        if (event.type === 'finished') results[event.result.variant] = event.result;
-      }
-      if (events.length > 0) this.#ledger.save({ job: { ...now, results }, news: [] });
+      // Told for information: a variant is built when its bundle is in this home, not when a worker says so.
+      for (const event of events) this.#ledger.tell(now.id, { type: 'build', event });
       return true;
     });
     if (!accepted) await this.#stop(delivery);
