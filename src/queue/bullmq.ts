@@ -3,7 +3,14 @@ import { type Job as BullJob, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
 import type { BuildEvent } from '../pipeline/events.ts';
 import { ownIdentity } from '../platform/identity.ts';
-import { type Carried, type Payload, type Progress, type Returned, tokenOf } from './carried.ts';
+import {
+  type Carried,
+  EVERY_DELIVERY,
+  type Payload,
+  type Progress,
+  type Returned,
+  tokenOf,
+} from './carried.ts';
 import { type Lease, type Outcome, suits } from './job.ts';
 import type { Beat, Hand } from './queue.ts';
 import { labelsOf, type RedisNames, redisNames, within } from './redis.ts';
@@ -152,11 +159,9 @@ export class BullmqHand implements Hand {
       delivery.extendLock(key, this.leaseMs).catch((error: unknown) => refusedOr(error, 0)),
     );
     if (renewed !== 1) return 'lost';
-    const cancelled = await within(
-      this.leaseMs / 3,
-      this.#redis.exists(this.#names.cancelled(delivery.id ?? '')),
-    );
-    return cancelled === 1 ? 'cancelled' : 'held';
+    const stopped = await within(this.leaseMs / 3, this.#redis.get(this.#names.stopped(delivery.id ?? '')));
+    if (stopped === null || Number(stopped) < lease.token) return 'held';
+    return stopped === EVERY_DELIVERY ? 'cancelled' : 'lost';
   }
 
   async report(lease: Lease, events: readonly BuildEvent[]): Promise<void> {

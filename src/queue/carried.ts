@@ -53,3 +53,6 @@ export function jobIdOf(delivery: string): string {
 export function tokenOf(delivery: string, started: number): number {
   return Number(delivery.slice(delivery.indexOf('-') + 1)) + 2 * started;
 }
+
+/** In a token's place: every delivery of a dispatch is to be stopped, because the job is cancelled. */
+export const EVERY_DELIVERY = '9007199254740991';

@@ -6,6 +6,7 @@ import {
   type Carried,
   deliveryId,
   dispatchOf,
+  EVERY_DELIVERY,
   jobIdOf,
   nextDispatch,
   type Payload,
@@ -37,7 +38,9 @@ interface Route {
 }
 
 const LONGEST_NAP_MS = 1000;
-const CANCELLED_FOR_S = 86_400;
+/** Between what went wrong and the next try. */
+const PAUSE_MS = 250;
+const STOPPED_FOR_S = 86_400;
 /** BullMQ runs low numbers first, and those without one before all others. */
 const MIDDLE_PRIORITY = 1_000_000;
 
@@ -88,6 +91,7 @@ export class Dispatcher {
       } catch (error) {
         if (signal.aborted) break;
         this.#mustReconcile = true;
+        await this.#ledger.wake.wait(this.#ledger.wake.count, PAUSE_MS, signal).catch(() => undefined);
         this.#options.onTrouble?.(`Redis: ${error instanceof Error ? error.message : String(error)}`);
       }
       this.#idle =
@@ -175,8 +179,11 @@ export class Dispatcher {
       return this.#lost(job);
     }
     if (job.cancelling !== null) await this.#stop(delivery.id ?? '');
-    if (state === 'active')
-      return this.#progress(delivery.id ?? '', delivery.progress as unknown as Progress);
+    if (state === 'active') {
+      // Who has it is news, what it last told is not.
+      const last = delivery.progress as unknown as Progress;
+      return this.#progress(delivery.id ?? '', { ...last, events: [] });
+    }
     if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
   }
 
@@ -238,8 +245,11 @@ export class Dispatcher {
     }
   }
 
-  async #stop(delivery: string): Promise<void> {
-    await this.#redis.set(this.#names.cancelled(delivery), '1', 'EX', CANCELLED_FOR_S);
+  /** Tells whoever has a delivery to stop: one whose token was passed by, or everybody when the job is cancelled. */
+  async #stop(delivery: string, token: number | string = EVERY_DELIVERY): Promise<void> {
+    const key = this.#names.stopped(delivery);
+    if (Number((await this.#redis.get(key)) ?? 0) >= Number(token)) return;
+    await this.#redis.set(key, token, 'EX', STOPPED_FOR_S);
     await this.#redis.publish(this.#names.news, 'stop');
   }
 
@@ -298,7 +308,7 @@ export class Dispatcher {
       for (const event of events) this.#ledger.tell(now.id, { type: 'build', event });
       return true;
     });
-    if (!accepted) await this.#stop(delivery);
+    if (!accepted) await this.#stop(delivery, token);
   }
 
   /** BullMQ has seen that a worker's lock ran out, and gives the job to the next. */
@@ -314,7 +324,10 @@ export class Dispatcher {
     const returned = delivery.returnvalue;
     const job = this.#ledger.find(jobIdOf(delivery.id ?? ''));
     if (job !== undefined && !isSettled(job) && returned.token >= job.token) {
-      const outcome = (await this.#options.commit?.(job, returned)) ?? returned.outcome;
+      const taken = (await this.#options.commit?.(job, returned)) ?? returned.outcome;
+      // Only the record knows who is cancelled: a worker that was told to stop for another reason has handed back.
+      const outcome: Outcome =
+        taken.type === 'cancelled' && job.cancelling === null ? { ...taken, type: 'returned' } : taken;
       this.#apply(job.id, (now) => finish(now, returned.token, outcome, this.#ledger.now()));
     } else if (job !== undefined && !isSettled(job)) {
       this.#ledger.write(() =>

@@ -11,8 +11,8 @@ export interface RedisNames {
   readonly owner: string;
   /** A channel: something is to be taken, or to be stopped. */
   readonly news: string;
-  /** A key that says that a delivery is to be stopped. */
-  cancelled(delivery: string): string;
+  /** A key that holds the highest token under which a dispatch is to be stopped. */
+  stopped(dispatch: string): string;
 }
 
 export function redisNames(prefix = 'kiln'): RedisNames {
@@ -21,7 +21,7 @@ export function redisNames(prefix = 'kiln'): RedisNames {
     queues: `${prefix}:queues`,
     owner: `${prefix}:owner`,
     news: `${prefix}:news`,
-    cancelled: (delivery) => `${prefix}:cancelled:${delivery}`,
+    stopped: (dispatch) => `${prefix}:stopped:${dispatch}`,
   };
 }
 

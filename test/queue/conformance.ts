@@ -149,6 +149,9 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       expect(fresh.job.id).toBe(stale.job.id);
       expect(fresh.token).toBeGreaterThan(stale.token);
       expect(await first.beat(stale)).toBe('lost');
+      await first.report(stale, [{ type: 'warning', variant: null, sentence: 'from the dead' }]);
+      await adapter.settled();
+      expect(await second.beat(fresh)).toBe('held');
       expect(await first.settle(stale, outcome('done', [result('built', { bundle: 'stale' })]))).toBe(false);
       expect(await second.settle(fresh, outcome('done', [result('built', { bundle: 'fresh' })]))).toBe(true);
       const job = await until(queue, fresh.job.id, isSettled);
