@@ -6,15 +6,17 @@ import { registerBoot } from './boot.ts';
 import { registerBuild } from './build.ts';
 import { registerBundles } from './bundles.ts';
 import { registerChannels, registerHistory } from './channels.ts';
+import { registerCompletion } from './completion.ts';
 import { registerConfig } from './config.ts';
 import { registerDiff } from './diff.ts';
 import { registerDoctor } from './doctor.ts';
-
+import { registerExamples } from './examples.ts';
 import { registerGc } from './gc.ts';
 import { registerHold } from './hold.ts';
 import { registerKconfig } from './kconfig.ts';
 import { registerKey } from './key.ts';
 import { registerLogs } from './logs.ts';
+import { registerMan } from './man.ts';
 import { note, reportError, styled } from './output.ts';
 
 import { registerPatch } from './patch.ts';
@@ -89,6 +91,9 @@ export function createProgram(): Command {
     registerPatch,
     registerDoctor,
     registerConfig,
+    registerExamples,
+    registerCompletion,
+    registerMan,
   ]) {
     register(program);
   }

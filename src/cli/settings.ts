@@ -23,7 +23,7 @@ interface Known {
 }
 
 /** Every setting that can be made in a flag, the environment or kiln.yaml. */
-const KNOWN: readonly Known[] = [
+export const SETTINGS: readonly Known[] = [
   {
     name: 'jobs',
     variable: 'KILN_JOBS',
@@ -113,7 +113,7 @@ export function homeFrom(flag: string | undefined): { home: Home; origin: Origin
 export async function readSettings(home: Home, flags: Flags): Promise<Setting[]> {
   const file = join(home.root, 'kiln.yaml');
   const written = readFileSettings(await readTextIfAny(file), file);
-  return KNOWN.map(({ name, variable, fallback }): Setting => {
+  return SETTINGS.map(({ name, variable, fallback }): Setting => {
     const flag = flags[name];
     if (flag !== undefined) return { name, value: flag, origin: 'flag' };
     const fromEnvironment = process.env[variable];
@@ -139,10 +139,10 @@ function readFileSettings(text: string | undefined, file: string): Map<string, s
   }
   const settings = new Map<string, string>();
   for (const [name, value] of Object.entries((raw ?? {}) as Record<string, unknown>)) {
-    if (!KNOWN.some((known) => known.name === name)) {
+    if (!SETTINGS.some((known) => known.name === name)) {
       throw new KilnError('invalid', `there is no setting ${name}`, {
         place: { file },
-        hint: `settings are ${KNOWN.map((known) => known.name).join(', ')}`,
+        hint: `settings are ${SETTINGS.map((known) => known.name).join(', ')}`,
       });
     }
     settings.set(name, Array.isArray(value) ? value.join(':') : String(value));

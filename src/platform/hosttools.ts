@@ -182,6 +182,19 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'test',
     purpose: 'what carries jobs to other machines',
   },
+  ...['fish', 'zsh'].map(
+    (name): HostTool => ({ name, package: name, need: 'test', purpose: 'a shell that completes commands' }),
+  ),
+  { name: 'groff', package: 'groff-base', need: 'test', purpose: 'shows the manual page' },
+  { name: 'nginx', package: 'nginx-light', need: 'test', purpose: 'reads its example', version: ['-v'] },
+  {
+    name: 'dhcpd',
+    package: 'isc-dhcp-server',
+    need: 'test',
+    purpose: 'reads its example',
+    version: ['--version'],
+  },
+  { name: 'systemd-analyze', package: 'systemd', need: 'test', purpose: 'reads the example units' },
   { name: 'minisign', package: 'minisign', need: 'test', purpose: 'checks the signatures', version: ['-v'] },
 ];
 
