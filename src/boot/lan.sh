@@ -33,8 +33,9 @@ ip addr add "$ADDRESS/24" dev tap0
 ip link set tap0 up
 
 if [ "$LAN_TFTP" = tftpd-hpa ]; then
-  in.tftpd --foreground --secure --user root --address "$ADDRESS:69" "$LAN_TFTP_ROOT" \
-    >"$LAN_LOGS/tftpd-hpa.log" 2>&1 &
+  in.tftpd -L -s -u root -a "$ADDRESS:69" "$LAN_TFTP_ROOT" >"$LAN_LOGS/tftpd-hpa.log" 2>&1 &
+  # Port 69, in hexadecimal.
+  wait_for tftpd-hpa $! grep -q ':0045 ' /proc/net/udp
   tftp=
 else
   tftp="--enable-tftp --tftp-root=$LAN_TFTP_ROOT"

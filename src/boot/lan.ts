@@ -56,10 +56,19 @@ export async function lanUnavailable(lan: Lan): Promise<string | undefined> {
       return `${shows} is not shown: ${program} is not installed (Debian: ${name})`;
     }
   }
+  if (lan.tftp === 'tftpd-hpa' && !(await isTftpdHpa())) {
+    return `${TFTP_HPA.shows} is not shown: in.tftpd is another server's here (Debian's tftpd-hpa takes the place of atftpd)`;
+  }
   const [command = '', ...args] = await namespaces();
   const result = await run(command, [...args, 'true']);
   if (result.exitCode === 0) return undefined;
   return `real servers are not shown: this user may not make namespaces (${result.tail.at(-1) ?? 'unshare failed'}); root may`;
+}
+
+/** Other servers bring a program of that name, which takes other options. */
+async function isTftpdHpa(): Promise<boolean> {
+  const result = await run((await findProgram(TFTP_HPA.program)) ?? TFTP_HPA.program, ['-V']);
+  return result.tail.some((line) => line.startsWith('tftp-hpa '));
 }
 
 /** What a network's servers need to know of the boot. */

@@ -103,7 +103,8 @@ static u32 file_handle(const struct server *server, const struct nfs_root *root,
   rpc_put_string(&question, root->path);
   enum rpc_outcome outcome = call(server, port, &question, &answer, &results);
   if (outcome != RPC_ANSWERED || !rpc_take_number(&results, &status)) {
-    say("the NFS server's mount daemon ", outcome == RPC_NOT_OURS ? "does not answer" : "refuses the call", "");
+    say("the NFS server's mount daemon ", outcome == RPC_NOT_OURS ? "does not answer" : "refuses the call",
+        nfs_version == 2 ? ": does the server speak NFS 2, which is all that Linux 2.2 knows?" : "");
     return 0;
   }
   if (status != 0) {

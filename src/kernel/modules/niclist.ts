@@ -34,7 +34,8 @@ const NETWORK_DRIVERS = 'kernel/drivers/net/';
 /**
  * The list by which a node finds the driver of its network card, in the form of LTSP's /etc/niclist: a line
  * for each PCI id, `10ec:8139 8139too`, sorted by id. Made from the PCI tables of the modules themselves. Where
- * more than one driver claims an id, the first by `precedence` has it, and a comment says which lost.
+ * more than one driver claims an id, the first by `precedence` has it; the others come after it, for a card that
+ * the first does not take (8139too leaves the C+ to 8139cp from 2.6 on).
  * Entries that no vendor and device id can tell (a class, any device of a vendor) stand in comments at the end.
  * @returns undefined where no module is for a network card on PCI
  */
@@ -57,7 +58,7 @@ export function niclist(
     const [winner = '', ...losers] = [...(claims.get(id) ?? [])].sort(byPrecedence(precedence));
     return [
       `${id} ${winner}`,
-      ...losers.map((loser) => `# ${id} ${loser}: ${reason(winner, loser, precedence)}`),
+      ...losers.map((loser) => `${id} ${loser}  # ${reason(winner, loser, precedence)}`),
     ];
   });
   const head = [`# Network cards by PCI id, and the modules of ${release} for them; the first match wins.`];
