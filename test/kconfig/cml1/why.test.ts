@@ -114,6 +114,7 @@ test('explain tells prompt, place, menus, dependencies with their values, depend
       },
     ],
     dependents: [],
+    selectedBy: [],
     help: 'Loaded by the\nboot loader.',
   });
   expect(describeSymbol(known, 'CONFIG_EXPERIMENTAL', reader).dependents).toEqual([
