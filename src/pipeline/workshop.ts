@@ -1,3 +1,4 @@
+import { realpathSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
@@ -182,10 +183,7 @@ export class Workshop {
     if (this.sandbox !== 'bubblewrap') return openAir(this.sandbox, directory);
     return bubblewrap(directory, {
       root: this.#settings.clean ? ELSEWHERE : BUILD_ROOT,
-      // A compiler of one's own brings its libraries beside its bin/.
-      visible: [toolchain.compiler, toolchain.hostCompiler]
-        .filter((path) => !path.startsWith('/usr/'))
-        .map((path) => dirname(dirname(path))),
+      visible: [toolchain.compiler, toolchain.hostCompiler].flatMap(placesOf),
     });
   }
 
@@ -206,6 +204,14 @@ export class Workshop {
     await output('sync', ['-f', staged]);
     await this.#cache.commit('layer', key, staged);
   }
+}
+
+/** Where a compiler is that does not belong to the system; one of one's own brings its libraries beside its bin/. */
+function placesOf(compiler: string): string[] {
+  const real = realpathSync(compiler);
+  return [dirname(compiler), ...(real.startsWith('/usr/') ? [] : [dirname(dirname(real))])].filter(
+    (path) => !/^\/(usr|bin)(\/|$)/.test(path),
+  );
 }
 
 async function chooseSandbox(wanted: 'auto' | 'off', warn: (sentence: string) => void): Promise<SandboxKind> {

@@ -105,6 +105,19 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'optional',
     purpose: 'fetches sources that are tags or commits of a repository',
   },
+  {
+    name: 'bwrap',
+    package: 'bubblewrap',
+    need: 'optional',
+    purpose: 'keeps the steps of a build from the machine',
+  },
+  { name: 'ccache', package: 'ccache', need: 'optional', purpose: 'compiles nothing twice' },
+  {
+    name: 'unshare',
+    package: 'util-linux',
+    need: 'optional',
+    purpose: 'gives a build mounts of its own: variants share what is built',
+  },
   { name: 'lbzip2', package: 'lbzip2', need: 'optional', purpose: 'decompresses .bz2 on every core' },
   ...['flex', 'bison', 'bc'].map(
     (name): HostTool => ({ name, package: name, need: 'optional', purpose: 'builds kernels from 2.6 on' }),

@@ -109,7 +109,8 @@ function walls(
   visible: readonly string[],
   writable: readonly string[],
 ): string[] {
-  const readOnly = [...SYSTEM, ...SETTINGS, ...visible].filter((path) => existsSync(path));
+  const binds = (paths: readonly string[]) =>
+    paths.filter((path) => existsSync(path)).flatMap((path) => ['--ro-bind', path, path]);
   return [
     '--unshare-all',
     '--unshare-user',
@@ -124,13 +125,15 @@ function walls(
     '--cap-drop',
     'ALL',
     '--clearenv',
-    ...readOnly.flatMap((path) => ['--ro-bind', path, path]),
+    ...binds([...SYSTEM, ...SETTINGS]),
     '--proc',
     '/proc',
     '--dev',
     '/dev',
     '--tmpfs',
     '/tmp',
+    // After /tmp, which they may be below.
+    ...binds(visible),
     '--bind',
     directory,
     root,
