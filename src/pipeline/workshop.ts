@@ -183,6 +183,7 @@ export class Workshop {
     if (this.sandbox !== 'bubblewrap') return openAir(this.sandbox, directory);
     return bubblewrap(directory, {
       root: this.#settings.clean ? ELSEWHERE : BUILD_ROOT,
+      writable: ['linux', 'out'],
       visible: [toolchain.compiler, toolchain.hostCompiler].flatMap(placesOf),
     });
   }

@@ -43,6 +43,8 @@ export interface BubblewrapOptions {
   readonly root?: string;
   /** Further directories that are seen inside, read-only (a compiler outside /usr). */
   readonly visible?: readonly string[];
+  /** Names in the directory that can be written to; all of it by default. */
+  readonly writable?: readonly string[];
 }
 
 /** A sandbox that is none: programs run as they are, in the directory itself. */
@@ -62,7 +64,7 @@ export function openAir(kind: 'none' | 'off', directory: string): Sandbox {
  * @param directory its real path
  */
 export function bubblewrap(directory: string, options: BubblewrapOptions = {}): Sandbox {
-  const { root = BUILD_ROOT, visible = [] } = options;
+  const { root = BUILD_ROOT, visible = [], writable: parts } = options;
   const inside = (path: string) => {
     if (path === directory) return root;
     if (!path.startsWith(`${directory}/`)) throw new Error(`${path} is not seen in the sandbox`);
@@ -75,7 +77,7 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
     run: (command, args, given = {}) => {
       const { env, cwd, writable = [], ...rest } = given;
       const wrapped = [
-        ...walls(directory, root, visible, writable),
+        ...walls(directory, root, visible, parts, writable),
         ...Object.entries({ ...(env ?? baseEnvironment()), PATH: INSIDE_PATH }).flatMap(([name, value]) => [
           '--setenv',
           name,
@@ -96,7 +98,7 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
 export async function bubblewrapFault(): Promise<string | undefined> {
   const folders = (baseEnvironment().PATH ?? '').split(':');
   if (!folders.some((folder) => existsSync(join(folder, 'bwrap')))) return 'bubblewrap is not installed';
-  const result = await run('bwrap', [...walls('/usr', BUILD_ROOT, [], []), '--', 'true'], {
+  const result = await run('bwrap', [...walls('/usr', BUILD_ROOT, [], [], []), '--', 'true'], {
     timeoutMs: 10_000,
   });
   if (result.exitCode === 0) return undefined;
@@ -107,6 +109,7 @@ function walls(
   directory: string,
   root: string,
   visible: readonly string[],
+  parts: readonly string[] | undefined,
   writable: readonly string[],
 ): string[] {
   const binds = (paths: readonly string[]) =>
@@ -134,10 +137,17 @@ function walls(
     '/tmp',
     // After /tmp, which they may be below.
     ...binds(visible),
-    '--bind',
-    directory,
-    root,
+    ...(parts === undefined
+      ? ['--bind', directory, root]
+      : [
+          '--ro-bind',
+          directory,
+          root,
+          ...parts.flatMap((part) => ['--bind', join(directory, part), join(root, part)]),
+        ]),
     ...writable.flatMap((path) => ['--bind', path, path]),
+    '--remount-ro',
+    '/',
   ];
 }
 
