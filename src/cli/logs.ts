@@ -1,14 +1,13 @@
 import { watch } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
-import { join, resolve } from 'node:path';
+import { join } from 'node:path';
 import type { Command } from 'commander';
 import { findBundle } from '../bundle/index.ts';
 import { LAST_LINE, logsOf } from '../pipeline/report.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { isAlive, lineSplitter } from '../platform/process.ts';
-import type { Job } from '../queue/job.ts';
-import { exchangeDirectory } from '../server/coordinator.ts';
+import { logsOfJob } from '../server/logs.ts';
 import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
 import { findJob, jobHistory } from './queue.ts';
@@ -37,22 +36,11 @@ export function registerLogs(program: Command): void {
 async function findLogs(home: Home, reference: string): Promise<string[]> {
   const job = findJob({ home }, reference);
   if (job === undefined) return [await findLog(home, reference)];
-  const logs = logsOfJob(home, job);
+  const logs = logsOfJob(home, job, jobHistory({ home }, job.id)).map(({ path }) => path);
   if (logs.length > 0) return logs;
   throw new KilnError('usage', `job ${job.id} has no log yet: it is ${job.state}`, {
     hint: `kiln queue show ${job.id} tells what became of it`,
   });
-}
-
-/** The latest log of each of a job's variants, in their order. */
-function logsOfJob(home: Home, job: Job): string[] {
-  const latest = new Map<string, string>();
-  for (const { news } of jobHistory({ home }, job.id)) {
-    if (news.type !== 'build' || news.event.type !== 'started') continue;
-    // A worker of the fleet ships its log to the coordinator's exchange.
-    latest.set(news.event.variant, resolve(exchangeDirectory(home), 'logs', news.event.log));
-  }
-  return job.variants.flatMap((name) => latest.get(`${job.recipe}:${name}`) ?? []);
 }
 
 async function findLog(home: Home, reference: string): Promise<string> {

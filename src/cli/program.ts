@@ -27,6 +27,7 @@ import { registerQueue } from './queue.ts';
 import { registerRecipes } from './recipes.ts';
 import { registerServe } from './serve.ts';
 import { registerShow } from './show.ts';
+import { registerToken } from './token.ts';
 import { registerVerify } from './verify.ts';
 import { registerWhy } from './why.ts';
 import { registerWorker } from './worker.ts';
@@ -85,6 +86,7 @@ export function createProgram(): Command {
     registerKey,
     registerQueue,
     registerServe,
+    registerToken,
     registerWorker,
     registerLogs,
     registerKconfig,

@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import { Hono } from 'hono';
+import type { Hono } from 'hono';
+import { KilnError } from '../platform/errors.ts';
 import { lockSoon } from '../platform/lock.ts';
 import { serveLock } from '../queue/build.ts';
 import { EmbeddedHand } from '../queue/embedded.ts';
@@ -8,10 +9,16 @@ import { executeIn } from '../queue/execute.ts';
 import { Ledger } from '../queue/ledger.ts';
 import { connectRedis, redisWarnings } from '../queue/redis.ts';
 import { Runner } from '../queue/runner.ts';
+import { kilnVersion } from '../queue/version.ts';
+import { createApp } from '../server/app.ts';
 import { openCoordinator, storeToken } from '../server/coordinator.ts';
+import { isLoopback } from '../server/guard.ts';
+import { Hub } from '../server/hub.ts';
 import { listen, parseListen } from '../server/serve.ts';
 import { storeRouter } from '../server/store.ts';
-import { type Context, contextOf, wholeNumber } from './context.ts';
+import { Streams } from '../server/streams.ts';
+import { readTokens, TokenBook } from '../server/tokens.ts';
+import { type Context, contextOf, sourceChoices, wholeNumber, workshopSettings } from './context.ts';
 import { note, styled } from './output.ts';
 import { numberOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
@@ -23,12 +30,13 @@ interface ServeOptions {
   readonly grace: number;
   readonly redis?: string;
   readonly store?: string;
+  readonly allowHost?: readonly string[];
 }
 
 export function registerServe(program: Command): void {
   const command = program
     .command('serve')
-    .description('hold the queue of this home and run its jobs')
+    .description('hold the queue of this home and run its jobs; answer the API and the page that shows them')
     .option('--listen <HOST:PORT>', 'where to answer HTTP', '127.0.0.1:8420')
     .option('--jobs <N>', 'jobs that are run at once (default: one for each core)', wholeNumber)
     .option(
@@ -39,12 +47,21 @@ export function registerServe(program: Command): void {
     )
     .option('--redis <URL>', 'give jobs to kiln worker on other machines by way of Redis, and run none here')
     .option('--store <DIR>', 'with --redis: a directory that all machines share, instead of HTTP')
+    .option(
+      '--allow-host <NAME>',
+      'a name besides its own that the server is called by: that of a proxy',
+      (name: string, before: readonly string[] = []) => [...before, name],
+    )
     .addHelpText(
       'after',
       `
 Examples:
   kiln serve                        runs what kiln queue add and kiln build submit
   kiln serve --redis redis://127.0.0.1:6379 --listen 0.0.0.0:8420
+
+The page is at the address that it prints, the API below /api/v1 (openapi.json there describes it). Reading needs no
+token on this machine; everything that changes something needs one of kiln token add, and so does listening beyond
+this machine.
 
 On SIGTERM or Ctrl-C nothing more is started; what runs may finish within the grace, and waits again otherwise. A
 second one stops everything at once. What was queued goes on with the next start, whatever stopped this one.`,
@@ -59,46 +76,87 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   const { home } = context;
   const signal = stopSignal();
   const address = parseListen(options.listen);
+  await assertMayListen(context, address.host);
   const held = await lockSoon(serveLock(home), 'kiln serve', 1000);
   const ledger = Ledger.of(home);
+  const hub = new Hub(home, ledger);
+  const over = new AbortController();
   try {
     ledger.trim();
-    const app = new Hono();
-    const work =
+    const { work, store } =
       options.redis === undefined
-        ? prepareOwn(context, ledger, options, signal)
-        : await prepareFleet(context, ledger, options.redis, options.store, app, signal);
+        ? prepareOwn(context, ledger, hub, options, signal)
+        : await prepareFleet(context, ledger, options.redis, options.store, signal);
+    const server = {
+      home,
+      ledger,
+      hub,
+      streams: new Streams(),
+      workshop: workshopSettings(context.settings),
+      sources: sourceChoices(context, {}),
+      slots: options.redis === undefined ? numberOf(context.settings, 'jobs') : 0,
+      version: kilnVersion(),
+      signal: over.signal,
+    };
+    const tokens = new TokenBook(home);
+    const app = createApp({ server, store, tokens, allowHosts: options.allowHost ?? [], onBug: noteBug });
     const listening = await listen(app, address);
     note(`serving ${home.root} on ${listening.url}`);
+    const listeners = hub.run();
     try {
-      await work();
+      await Promise.race([work(), listeners]);
     } finally {
+      over.abort();
+      hub.close();
       await listening.close();
+      await listeners;
     }
   } finally {
+    hub.close();
     ledger.close();
     held.release();
   }
+}
+
+/** @throws KilnError `usage` for an address that others can reach, as long as nobody has a token */
+async function assertMayListen({ home }: Context, host: string): Promise<void> {
+  if (isLoopback(host) || (await readTokens(home)).length > 0) return;
+  throw new KilnError('usage', `${host} can be reached from other machines, and there are no tokens`, {
+    hint: 'kiln token add --role viewer makes the first; or listen on 127.0.0.1',
+  });
+}
+
+function noteBug(error: unknown): void {
+  note(`${styled('red', 'kiln has a bug:')} ${error instanceof Error ? error.stack : String(error)}`);
+}
+
+/** Who runs the jobs, until it is told to stop. */
+interface Crew {
+  work(): Promise<void>;
+  /** What workers on other machines fetch from. */
+  readonly store?: Hono;
 }
 
 /** The workers of this machine. */
 function prepareOwn(
   { home, settings }: Context,
   ledger: Ledger,
+  hub: Hub,
   options: ServeOptions,
   signal: AbortSignal,
-): () => Promise<void> {
+): Crew {
   const runner = new Runner({
     hand: new EmbeddedHand(ledger),
     slots: numberOf(settings, 'jobs'),
     execute: executeIn({ home: home.root, jobs: 1 }),
     leave: signal,
     graceMs: options.grace * 1000,
+    onEvent: (job, event) => hub.progress(job, event),
     onTaken: noteTaken,
     onEnded: noteEnded,
   });
   signal.addEventListener('abort', () => noteLeaving(runner.running.length, options.grace));
-  return () => runner.run();
+  return { work: () => runner.run() };
 }
 
 /** The coordinator of workers on other machines. */
@@ -107,16 +165,18 @@ async function prepareFleet(
   ledger: Ledger,
   url: string,
   directory: string | undefined,
-  app: Hono,
   signal: AbortSignal,
-): Promise<() => Promise<void>> {
+): Promise<Crew> {
   const redis = await connectRedis(url);
   for (const sentence of await redisWarnings(redis)) note(`${styled('yellow', 'warning:')} ${sentence}`);
   const shared = directory === undefined ? undefined : resolve(directory);
   const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, note, shared);
-  app.route('/store', storeRouter({ exchange, token: await storeToken(home) }));
-  return async () => {
-    await dispatcher.run(signal);
-    redis.disconnect();
+  const store = storeRouter({ exchange, token: await storeToken(home) });
+  return {
+    store,
+    async work() {
+      await dispatcher.run(signal);
+      redis.disconnect();
+    },
   };
 }

@@ -15,7 +15,14 @@ export { inspectServing, type ServingFault, type ServingReport } from './inspect
 export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
 export { objections, type Policy, policyPath, readPolicy, STRICT } from './policy.ts';
-export { type Published, type PublishOptions, promote, publishBundle, rollback } from './publish.ts';
+export {
+  bundleOf,
+  type Published,
+  type PublishOptions,
+  promote,
+  publishBundle,
+  rollback,
+} from './publish.ts';
 export { type PxelinuxWay, pointPxelinux } from './pxelinux.ts';
 export { type Repairs, repair } from './repair.ts';
 export { placeBundle, servedDirectory, servedFiles } from './tftp.ts';

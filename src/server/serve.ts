@@ -1,6 +1,6 @@
 import type { AddressInfo } from 'node:net';
+import type { HttpBindings } from '@hono/node-server';
 import { serve } from '@hono/node-server';
-import type { Hono } from 'hono';
 import { KilnError } from '../platform/errors.ts';
 
 /** Where to listen. */
@@ -28,12 +28,41 @@ export function parseListen(text: string): Listen {
   return { host: (match[1] ?? '127.0.0.1').replace(/^\[|\]$/g, ''), port };
 }
 
+/** An application of Hono's. */
+export interface Answers {
+  fetch(request: Request, bindings: HttpBindings): Response | Promise<Response>;
+}
+
+export interface Patience {
+  /** How long the head of a request may take to arrive. */
+  readonly headMs: number;
+  /** How long a connection may be silent: a client that takes nothing of what it asked for is given up. */
+  readonly silentMs: number;
+}
+
+const PATIENCE: Patience = { headMs: 10_000, silentMs: 120_000 };
+
 /**
  * Answers HTTP requests with an application until it is closed.
  * @throws KilnError `locked` when somebody else listens there, `usage` when there is no such address
  */
-export async function listen(app: Hono, { host, port }: Listen): Promise<Listening> {
-  const server = serve({ fetch: app.fetch, hostname: host, port });
+export async function listen(
+  app: Answers,
+  { host, port }: Listen,
+  { headMs, silentMs }: Patience = PATIENCE,
+): Promise<Listening> {
+  const server = serve({
+    fetch: (request, bindings) => app.fetch(request, bindings as HttpBindings),
+    hostname: host,
+    port,
+    serverOptions: {
+      headersTimeout: headMs,
+      connectionsCheckingInterval: Math.min(headMs, 5000),
+      maxHeaderSize: 16 * 1024,
+    },
+  });
+  if ('maxConnections' in server) server.maxConnections = 2000;
+  server.setTimeout(silentMs);
   await new Promise<void>((done, fail) => {
     server.once('listening', done);
     server.once('error', (error: NodeJS.ErrnoException) => fail(explain(error, host, port)));

@@ -1,12 +1,13 @@
 import { createHash, timingSafeEqual } from 'node:crypto';
-import { createReadStream, createWriteStream } from 'node:fs';
-import { mkdir, rm, stat } from 'node:fs/promises';
+import { createWriteStream } from 'node:fs';
+import { mkdir, rm } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { type Context, Hono } from 'hono';
-import { hasErrno, KilnError } from '../platform/errors.ts';
+import { KilnError } from '../platform/errors.ts';
 import { acceptFile, type DirectoryExchange } from '../queue/exchange.ts';
+import { sendFile, sizeOf } from './files.ts';
 
 export interface StoreOptions {
   readonly exchange: DirectoryExchange;
@@ -94,40 +95,11 @@ function bears(header: string | undefined, token: string): boolean {
   return timingSafeEqual(digest(header ?? ''), digest(`Bearer ${token}`));
 }
 
-async function sizeOf(path: string): Promise<number | undefined> {
-  try {
-    return (await stat(path)).size;
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
-    throw error;
-  }
-}
-
 function wholeNumber(text: string | undefined): number {
   if (text === undefined || !/^\d{1,15}$/.test(text)) {
     throw new KilnError('usage', `offset=${text ?? ''} is no whole number`);
   }
   return Number(text);
-}
-
-/** The whole file, or the one range that is asked for: `bytes=A-` or `bytes=A-B`. */
-function sendFile(context: Context, path: string, size: number): Response {
-  const range = /^bytes=(\d+)-(\d*)$/.exec(context.req.header('range') ?? '');
-  const start = range === null ? 0 : Number(range[1]);
-  const end = range === null || range[2] === '' ? size - 1 : Math.min(Number(range[2]), size - 1);
-  if (range !== null && (start >= size || start > end)) {
-    return new Response(null, { status: 416, headers: { 'Content-Range': `bytes */${size}` } });
-  }
-  const headers: Record<string, string> = {
-    'Content-Type': 'application/octet-stream',
-    'Content-Length': String(Math.max(0, end - start + 1)),
-    'Accept-Ranges': 'bytes',
-    ...(range === null ? {} : { 'Content-Range': `bytes ${start}-${end}/${size}` }),
-  };
-  const status = range === null ? 200 : 206;
-  if (context.req.method === 'HEAD' || size === 0) return new Response(null, { status, headers });
-  const body = Readable.toWeb(createReadStream(path, { start, end })) as ReadableStream;
-  return new Response(body, { status, headers });
 }
 
 /** Adds a request's body to a file; what has arrived stays when the connection is cut. */

@@ -1,0 +1,162 @@
+import { z } from '@hono/zod-openapi';
+import { findBundle } from '../../bundle/index.ts';
+import { KilnError } from '../../platform/errors.ts';
+import { readlinkIfAny } from '../../platform/files.ts';
+import type { Home } from '../../platform/home.ts';
+import {
+  bundleOf,
+  type ChannelRecord,
+  currentGeneration,
+  type Generation,
+  linkPath,
+  listChannels,
+  publishBundle,
+  readChannel,
+  rollback,
+} from '../../publish/index.ts';
+import { notFound } from '../problem.ts';
+import { secondsByBundle, sizesOf } from './bundles.ts';
+import { type Api, name, nameOf, PAGE, pageOf } from './route.ts';
+import { channel, channelName, flip, generation, listOf, published, reason } from './schemas.ts';
+import type { Server } from './server.ts';
+
+export function channelRoutes(api: Api, server: Server): void {
+  const { home } = server;
+  const tag = 'channels';
+  api.route(
+    {
+      method: 'get',
+      path: '/channels',
+      summary: 'What each channel points to',
+      tag,
+      role: 'viewer',
+      query: PAGE,
+      answers: z.object({ channels: listOf(channel), next: z.string().nullable() }),
+    },
+    async ({ query }) => {
+      const { items, next } = pageOf(await listChannels(home), (record) => record.name, query);
+      return { channels: await Promise.all(items.map((record) => describe(home, record))), next };
+    },
+  );
+  api.route(
+    {
+      method: 'get',
+      path: '/channels/{channel}',
+      summary: 'What one channel points to',
+      tag,
+      role: 'viewer',
+      params: { channel: channelName },
+      answers: channel,
+    },
+    async ({ params }) => describe(home, await recordOf(home, params.channel)),
+  );
+  api.route(
+    {
+      method: 'get',
+      path: '/channels/{channel}/history',
+      summary: "A channel's generations, the newest first, and the flips to and from them",
+      tag,
+      role: 'viewer',
+      params: { channel: channelName },
+      query: PAGE,
+      answers: z.object({
+        generations: listOf(generation),
+        flips: listOf(flip),
+        next: z.string().nullable(),
+      }),
+    },
+    async ({ params, query }) => {
+      const record = await recordOf(home, params.channel);
+      const newest = record.generations.toReversed();
+      const { items, next } = pageOf(newest, (one) => String(one.generation), query);
+      const seconds = secondsByBundle(server.hub.jobs());
+      const shown = new Set(items.map((one) => one.generation));
+      return {
+        generations: await Promise.all(items.map((one) => describeGeneration(home, one, seconds))),
+        flips: record.flips.filter(({ from, to }) => shown.has(to) || (from !== null && shown.has(from))),
+        next,
+      };
+    },
+  );
+  changeRoutes(api, server);
+}
+
+const FORCE = z.boolean().default(false).openapi({ description: 'flip a pinned channel all the same' });
+
+function changeRoutes(api: Api, { home }: Server): void {
+  const common = {
+    method: 'post',
+    tag: 'channels',
+    role: 'publisher',
+    params: { channel: channelName },
+  } as const;
+  api.route(
+    {
+      ...common,
+      path: '/channels/{channel}/publish',
+      summary: 'Point a channel to a bundle, after verifying it',
+      body: z.strictObject({ bundle: name, reason, force: FORCE }),
+      answers: published,
+    },
+    async ({ params, body, who }) => {
+      const options = { by: nameOf(who), reason: body.reason, force: body.force };
+      return publishBundle(home, await findBundle(home, body.bundle), params.channel, options);
+    },
+  );
+  api.route(
+    {
+      ...common,
+      path: '/channels/{channel}/rollback',
+      summary: 'Point a channel back, after verifying what it points back to',
+      body: z.strictObject({
+        to: z.int().min(1).optional().openapi({ description: 'a generation; by default the one before' }),
+        reason,
+        force: FORCE,
+      }),
+      answers: published,
+    },
+    async ({ params, body, who }) => {
+      await recordOf(home, params.channel);
+      const options = { by: nameOf(who), reason: body.reason, force: body.force };
+      return rollback(home, params.channel, body.to, options);
+    },
+  );
+}
+
+async function recordOf(home: Home, channelPath: string): Promise<ChannelRecord> {
+  const record = await readChannel(home, channelPath);
+  if (record === undefined) throw notFound(`there is no channel ${channelPath}`);
+  return record;
+}
+
+async function describe(home: Home, record: ChannelRecord): Promise<z.input<typeof channel>> {
+  const now = currentGeneration(record);
+  return {
+    name: record.name,
+    generation: now?.generation ?? null,
+    bundle: now?.bundle ?? null,
+    target: (await readlinkIfAny(linkPath(home, record.name))) ?? null,
+    since: record.flips.at(-1)?.at ?? null,
+    generations: record.generations.length,
+    pin: record.pin ?? null,
+  };
+}
+
+async function describeGeneration(
+  home: Home,
+  one: Generation,
+  seconds: ReadonlyMap<string, number>,
+): Promise<z.input<typeof generation>> {
+  const { file: _file, ...shown } = one;
+  return { ...shown, sizes: await sizesIfAny(home, one), seconds: seconds.get(one.bundle) ?? null };
+}
+
+async function sizesIfAny(home: Home, one: Generation) {
+  try {
+    return sizesOf((await bundleOf(home, one)).manifest);
+  } catch (error) {
+    // Gone, or damaged: kiln verify tells.
+    if (error instanceof KilnError) return null;
+    throw error;
+  }
+}

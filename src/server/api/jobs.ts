@@ -1,0 +1,232 @@
+import { z } from '@hono/zod-openapi';
+import { checkSubstitutes } from '../../pipeline/inputs.ts';
+import { chooseVariants } from '../../pipeline/recipes.ts';
+import { digestOf } from '../../platform/digest.ts';
+import { isSettled, type Job, variantStatus } from '../../queue/job.ts';
+import type { Ledger } from '../../queue/ledger.ts';
+import type { Submitted } from '../../queue/queue.ts';
+import { requestFor, UNATTENDED_ATTEMPTS } from '../../queue/request.ts';
+import { HttpError, notFound } from '../problem.ts';
+import { type Api, json, nameOf, PAGE, pageOf } from './route.ts';
+import { channelName, event, job, jobId, listOf, priority, reason, reference } from './schemas.ts';
+import type { Server } from './server.ts';
+
+const order = z.strictObject({
+  references: z.array(reference).min(1).max(50),
+  priority: priority.default(0),
+  publish: z.boolean().default(true),
+  channel: channelName.optional().openapi({ description: "instead of the recipe's" }),
+  reason: reason.optional().openapi({ description: 'why, for the history of the channel' }),
+  rebuild: z.boolean().default(false),
+  requireGates: z.boolean().default(false),
+});
+
+const STATES = ['waiting', 'running', 'done', 'failed', 'cancelled'] as const;
+
+export function jobRoutes(api: Api, server: Server): void {
+  const { ledger, hub } = server;
+  const tag = 'jobs';
+  api.route(
+    {
+      method: 'get',
+      path: '/jobs',
+      summary: 'Jobs, the newest first',
+      tag,
+      role: 'viewer',
+      query: { ...PAGE, state: z.enum(STATES).optional() },
+      answers: z.object({ jobs: listOf(job), next: z.string().nullable() }),
+    },
+    ({ query }) => {
+      const wanted = hub.jobs().filter(({ state }) => query.state === undefined || state === query.state);
+      const { items, next } = pageOf(wanted.toReversed(), ({ id }) => id, query);
+      return { jobs: items.map(describeJob), next };
+    },
+  );
+  api.route(
+    {
+      method: 'post',
+      path: '/jobs',
+      summary: 'Queue builds: a job for each recipe; one that waits or runs for the same inputs is joined',
+      tag,
+      role: 'builder',
+      headers: {
+        'idempotency-key': z.string().max(200).optional().openapi({
+          description:
+            'the same key with the same body gives the same jobs for a day, whatever became of them',
+        }),
+      },
+      body: order,
+      status: 201,
+      answers: z.object({ jobs: listOf(job.extend({ joined: z.boolean() })) }),
+    },
+    async ({ body, context, who }) => {
+      const key = context.req.header('idempotency-key');
+      if (key !== undefined && !/^[\x21-\x7e]{1,200}$/.test(key)) {
+        throw new HttpError(400, 'Not a valid request', 'an Idempotency-Key has 1 to 200 visible characters');
+      }
+      const requests = await requestsFor(server, body);
+      const submit = () => ledger.submit(requests);
+      const submitted =
+        key === undefined ? submit() : once(ledger, `${who?.id ?? ''} ${key}`, digestOf(body), submit);
+      return json(
+        context,
+        { jobs: submitted.map(({ job: one, joined }) => ({ ...describeJob(one), joined })) },
+        201,
+      );
+    },
+  );
+  api.route(
+    {
+      method: 'get',
+      path: '/jobs/{job}',
+      summary: 'One job',
+      tag,
+      role: 'viewer',
+      params: { job: jobId },
+      answers: job,
+    },
+    ({ params }) => describeJob(jobOf(ledger, params.job)),
+  );
+  api.route(
+    {
+      method: 'get',
+      path: '/jobs/{job}/history',
+      summary: 'What happened to one job',
+      tag,
+      role: 'viewer',
+      params: { job: jobId },
+      query: PAGE,
+      answers: z.object({ events: listOf(event), next: z.string().nullable() }),
+    },
+    ({ params, query }) => {
+      jobOf(ledger, params.job);
+      const { items, next } = pageOf(ledger.historyOf(params.job), ({ cursor }) => String(cursor), query);
+      return { events: items.map((one) => ({ ...one, news: { ...one.news } })), next };
+    },
+  );
+  steerRoutes(api, server);
+}
+
+function steerRoutes(api: Api, { ledger }: Server): void {
+  const steer = { tag: 'jobs', role: 'builder', params: { job: jobId }, answers: job } as const;
+  api.route(
+    {
+      ...steer,
+      method: 'post',
+      path: '/jobs/{job}/cancel',
+      summary: 'Take a job out of the queue; one that runs is stopped',
+      body: z.strictObject({ reason: reason.optional() }),
+    },
+    ({ params, body, who }) => {
+      jobOf(ledger, params.job);
+      return describeJob(ledger.cancel(params.job, body.reason ?? `cancelled by ${nameOf(who)}`));
+    },
+  );
+  api.route(
+    {
+      ...steer,
+      method: 'post',
+      path: '/jobs/{job}/retry',
+      summary: 'Try a job again that failed or was cancelled, or at once one that waits to be tried again',
+    },
+    ({ params }) => {
+      jobOf(ledger, params.job);
+      return describeJob(ledger.retry(params.job));
+    },
+  );
+  api.route(
+    {
+      ...steer,
+      method: 'put',
+      path: '/jobs/{job}/priority',
+      summary: "Change a job's place in the queue",
+      body: z.strictObject({ priority }),
+    },
+    ({ params, body }) => {
+      jobOf(ledger, params.job);
+      return describeJob(ledger.prioritise(params.job, body.priority));
+    },
+  );
+}
+
+async function requestsFor(server: Server, body: z.output<typeof order>) {
+  const chosen = await chooseVariants(body.references);
+  checkSubstitutes(
+    chosen.map(({ recipe }) => recipe),
+    server.sources,
+  );
+  return Promise.all(
+    chosen.map((one) =>
+      requestFor(one, {
+        sources: server.sources,
+        publish: body.publish,
+        channel: body.channel,
+        rebuild: body.rebuild,
+        compare: false,
+        workshop: server.workshop,
+        requireGates: body.requireGates,
+        reason: body.reason,
+        priority: body.priority,
+        attempts: UNATTENDED_ATTEMPTS,
+        labels: {},
+      }),
+    ),
+  );
+}
+
+function jobOf(ledger: Ledger, id: string): Job {
+  const found = ledger.find(id);
+  if (found === undefined) throw notFound(`there is no job ${id}`);
+  return found;
+}
+
+interface Remembered {
+  readonly key: string;
+  readonly body: string;
+  readonly at: number;
+  readonly jobs: readonly string[];
+}
+
+const REMEMBERED_MS = 86_400_000;
+const REMEMBERED = 1000;
+
+/** Submits once for a key: the keys of the last day are in the record, written together with the jobs. */
+function once(ledger: Ledger, key: string, body: string, submit: () => Submitted[]): Submitted[] {
+  return ledger.write(() => {
+    const now = ledger.now();
+    const all = JSON.parse(ledger.fact('idempotency') ?? '[]') as Remembered[];
+    const recent = all.filter(({ at }) => at > now - REMEMBERED_MS).slice(-REMEMBERED);
+    const before = recent.find((one) => one.key === key);
+    if (before !== undefined) {
+      if (before.body === body) return before.jobs.map((id) => ({ job: jobOf(ledger, id), joined: true }));
+      throw new HttpError(422, 'Key used', 'this Idempotency-Key was used with another body');
+    }
+    const submitted = submit();
+    const entry: Remembered = { key, body, at: now, jobs: submitted.map(({ job: one }) => one.id) };
+    ledger.setFact('idempotency', JSON.stringify([...recent, entry]));
+    return submitted;
+  });
+}
+
+/** A job as the API shows it: without the paths of this machine that its specification has. */
+export function describeJob(one: Job): z.input<typeof job> {
+  return {
+    id: one.id,
+    recipe: one.recipe,
+    variants: one.variants.map((name) => {
+      const result = one.results[name];
+      return {
+        name,
+        status: variantStatus(one, name),
+        result: result === undefined ? null : { ...result, log: undefined },
+      };
+    }),
+    state: one.state,
+    priority: one.priority,
+    submitted: new Date(one.submitted).toISOString(),
+    ended: one.ended === null ? null : new Date(one.ended).toISOString(),
+    why: one.why,
+    cancelling: one.cancelling,
+    worker: one.holder === null || isSettled(one) ? null : one.holder.worker,
+  };
+}

@@ -1,0 +1,67 @@
+import type { HttpBindings } from '@hono/node-server';
+import { Hono } from 'hono';
+import { aboutRoutes } from './api/about.ts';
+import { bundleRoutes } from './api/bundles.ts';
+import { channelRoutes } from './api/channels.ts';
+import { eventRoutes } from './api/events.ts';
+import { jobRoutes } from './api/jobs.ts';
+import { logRoutes } from './api/logs.ts';
+import { recipeRoutes } from './api/recipes.ts';
+import { Api, json } from './api/route.ts';
+import type { Server } from './api/server.ts';
+import { Guard, type GuardOptions } from './guard.ts';
+import { HttpError, notFound, problemResponse } from './problem.ts';
+
+export const API_BASE = '/api/v1';
+
+export interface AppOptions extends GuardOptions {
+  readonly server: Server;
+  /** What other machines that build fetch from, where there are any. */
+  readonly store?: Hono | undefined;
+  /** Told of errors that are bugs. */
+  readonly onBug: (error: unknown) => void;
+}
+
+export type App = Hono<{ Bindings: HttpBindings }>;
+
+/** Everything that `kiln serve` answers. */
+export function createApp(options: AppOptions): App {
+  const { server, store, onBug } = options;
+  const guard = new Guard(options);
+  const api = new Api(API_BASE, guard);
+  for (const add of [
+    aboutRoutes,
+    recipeRoutes,
+    jobRoutes,
+    eventRoutes,
+    logRoutes,
+    bundleRoutes,
+    channelRoutes,
+  ]) {
+    add(api, server);
+  }
+  const document = api.document(server.version);
+  api.app.get('/openapi.json', (context) => json(context, document));
+  api.app.all('*', (context) => {
+    throw notFound(`there is nothing at ${context.req.path}; ${API_BASE}/openapi.json says what there is`);
+  });
+  const app: App = new Hono();
+  app.use('*', async (context, next) => {
+    await next();
+    const { headers } = context.res;
+    headers.set('X-Content-Type-Options', 'nosniff');
+    headers.set('Referrer-Policy', 'no-referrer');
+    headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+  });
+  // The store has a token of its own for everything, and workers may call it by any name.
+  if (store !== undefined) app.route('/store', store);
+  app.use('*', guard.middleware);
+  app.route(API_BASE, api.app);
+  app.onError((error) => {
+    const known = problemResponse(error);
+    if (known.status === 500 && !(error instanceof HttpError)) onBug(error);
+    return known;
+  });
+  app.notFound((context) => problemResponse(notFound(`there is nothing at ${context.req.path}`)));
+  return app;
+}

@@ -1,0 +1,91 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { request } from '../queue/requests.ts';
+import { type Served, serveApi } from './serving.ts';
+
+let served: Served;
+beforeAll(async () => {
+  served = await serveApi();
+});
+afterAll(() => served.close());
+
+interface Message {
+  readonly id: string | undefined;
+  readonly event: string;
+  readonly data: { readonly job?: string; readonly cursor?: number };
+}
+
+/** The messages of an event stream, one after another. */
+async function* messages(path: string, headers: Record<string, string> = {}): AsyncGenerator<Message, void> {
+  const response = await fetch(`${served.url}/api/v1${path}`, { headers });
+  expect(response.headers.get('content-type')).toBe('text/event-stream');
+  let text = '';
+  for await (const chunk of response.body ?? []) {
+    text += new TextDecoder().decode(chunk as Uint8Array);
+    for (let end = text.indexOf('\n\n'); end >= 0; end = text.indexOf('\n\n')) {
+      const block = text.slice(0, end);
+      text = text.slice(end + 2);
+      const field = (name: string) => new RegExp(`^${name}: (.*)$`, 'm').exec(block)?.[1];
+      const data = field('data');
+      if (data !== undefined) yield { id: field('id'), event: field('event') ?? '', data: JSON.parse(data) };
+    }
+  }
+}
+
+async function take(stream: AsyncGenerator<Message, void>, count: number): Promise<Message[]> {
+  const taken: Message[] = [];
+  for await (const message of stream) {
+    taken.push(message);
+    if (taken.length === count) break;
+  }
+  return taken;
+}
+
+describe('the event stream', () => {
+  it('tells what happens from now on, to every job', async () => {
+    served.ledger.submit([request('before')]);
+    const stream = messages(`/events?after=${served.ledger.cursor}`);
+    const [, second] = served.ledger.submit([request('one'), request('two')]);
+    served.ledger.cancel(second?.job.id ?? '', 'why not');
+    const told = await take(stream, 3);
+    expect(told.map(({ event }) => event)).toEqual(['submitted', 'submitted', 'settled']);
+    expect(told[2]?.data).toMatchObject({ job: second?.job.id, news: { why: 'why not' } });
+  });
+
+  it('goes on where it was cut off, and misses nothing', async () => {
+    const start = served.ledger.cursor;
+    const ids = Array.from({ length: 30 }, (_, index) => `many-${index}`);
+    served.ledger.submit(ids.map((id) => request(id)));
+    const first = await take(messages(`/events?after=${start}`), 10);
+    const rest = await take(messages('/events', { 'last-event-id': first.at(-1)?.id ?? '' }), 20);
+    const cursors = [...first, ...rest].map(({ data }) => data.cursor);
+    expect(cursors).toEqual(Array.from({ length: 30 }, (_, index) => start + 1 + index));
+  });
+
+  it('of one job tells that job alone, from its beginning', async () => {
+    const [one] = served.ledger.submit([request('this'), request('that')]);
+    const id = one?.job.id ?? '';
+    served.ledger.prioritise(id, 5);
+    const told = await take(messages(`/jobs/${id}/events`), 2);
+    expect(told.map(({ event, data }) => [event, data.job])).toEqual([
+      ['submitted', id],
+      ['prioritised', id],
+    ]);
+  });
+
+  it('tells that a channel has changed, whoever changed it', async () => {
+    const stream = messages('/events');
+    const told = take(stream, 1);
+    // The stream is open when it has its place among those that are counted.
+    while (served.streams.open === 0) await new Promise(setImmediate);
+    mkdirSync(join(served.home.channels, 'lts/new'), { recursive: true });
+    expect((await told)[0]).toMatchObject({ event: 'channels', id: undefined });
+  });
+
+  it('gives its place back when nobody listens any more', async () => {
+    await take(messages('/events?after=0'), 1);
+    while (served.streams.open > 0) await new Promise(setImmediate);
+    expect(served.streams.open).toBe(0);
+  });
+});

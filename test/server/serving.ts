@@ -1,0 +1,75 @@
+import { homeAt } from '../../src/platform/home.ts';
+import { Ledger } from '../../src/queue/ledger.ts';
+import { type AppOptions, createApp } from '../../src/server/app.ts';
+import { Hub } from '../../src/server/hub.ts';
+import { listen, type Patience } from '../../src/server/serve.ts';
+import { type StreamLimits, Streams } from '../../src/server/streams.ts';
+import { addToken, TokenBook } from '../../src/server/tokens.ts';
+import { freshDirectory } from '../support/kiln.ts';
+
+export interface Served {
+  readonly url: string;
+  readonly home: ReturnType<typeof homeAt>;
+  readonly ledger: Ledger;
+  readonly streams: Streams;
+  /** Authorization headers by role. */
+  readonly bearer: Readonly<Record<'viewer' | 'builder' | 'publisher', string>>;
+  close(): Promise<void>;
+}
+
+export interface ServeChanges {
+  readonly root?: string;
+  readonly limits?: Partial<StreamLimits>;
+  readonly app?: Partial<AppOptions>;
+  readonly patience?: Patience;
+}
+
+/** What `kiln serve` answers, for a home of its own; nothing runs the jobs. */
+export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
+  const home = homeAt(changes.root ?? freshDirectory('api'));
+  const ledger = Ledger.of(home);
+  const hub = new Hub(home, ledger);
+  const over = new AbortController();
+  const streams = new Streams(changes.limits);
+  const bugs: unknown[] = [];
+  const app = createApp({
+    server: {
+      home,
+      ledger,
+      hub,
+      streams,
+      workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
+      sources: { mirrors: [], substitutes: new Map() },
+      slots: 2,
+      version: '0.0.0',
+      signal: over.signal,
+    },
+    tokens: new TokenBook(home),
+    allowHosts: ['kiln.example.org'],
+    onBug: (error) => bugs.push(error),
+    ...changes.app,
+  });
+  const listening = await listen(app, { host: '127.0.0.1', port: 0 }, changes.patience);
+  const running = hub.run();
+  const bearer = async (role: 'viewer' | 'builder' | 'publisher') =>
+    `Bearer ${(await addToken(home, role, role)).token}`;
+  return {
+    url: listening.url,
+    home,
+    ledger,
+    streams,
+    bearer: {
+      viewer: await bearer('viewer'),
+      builder: await bearer('builder'),
+      publisher: await bearer('publisher'),
+    },
+    async close() {
+      over.abort();
+      hub.close();
+      await listening.close();
+      await running;
+      ledger.close();
+      if (bugs.length > 0) throw bugs[0];
+    },
+  };
+}
