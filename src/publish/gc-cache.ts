@@ -49,7 +49,11 @@ export async function cacheGarbage(
   for (const path of await deadWork(home)) {
     garbage.push({ kind: 'cache', path, bytes: await treeBytes(path), why: 'of a build that is gone' });
   }
-  for (const log of (await entriesBelow(home.logs, 3)).filter(old)) {
+  const logs = await Promise.all([
+    entriesBelow(home.logs, 3),
+    entriesBelow(join(home.cache, 'exchange/logs'), 2),
+  ]);
+  for (const log of logs.flat().filter(old)) {
     garbage.push({ kind: 'log', path: log.path, bytes: await treeBytes(log.path), why: 'old' });
   }
   return { garbage, notes: [] };
@@ -72,6 +76,9 @@ async function cacheEntries(home: Home): Promise<CacheEntry[]> {
     entriesBelow(join(home.cache, 'steps'), 2),
     entriesBelow(join(home.cache, 'sources/sha256'), 2),
     entriesBelow(join(home.cache, 'rejected'), 2),
+    // What a fleet's machines have sent each other: a coordinator's, and a worker's.
+    entriesBelow(join(home.cache, 'exchange/files'), 2),
+    entriesBelow(join(home.cache, 'parcels'), 1),
   ]);
   return found.flat();
 }

@@ -1,4 +1,4 @@
-import { copyFile, mkdir, readFile, rm, stat } from 'node:fs/promises';
+import { mkdir, readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   bundleDirectory,
@@ -56,7 +56,8 @@ const OWN_RECORDS = new Set(['SHA256SUMS', 'SHA256SUMS.minisig']);
 
 /**
  * Takes a delivery in: every bundle is held against its manifest, stored, and published where the job says so. May be
- * done again after a crash: the same bundle is stored once, and a channel that points to it stays.
+ * done again after a crash: the same bundle is stored once, and a channel that points to it stays. The files stay in
+ * the exchange, where another worker that has made the same ones counts on them; `trim` drops them later.
  */
 export async function takeIn(
   job: Job,
@@ -116,7 +117,7 @@ async function storeBundle(
     for (const [name, sha256] of Object.entries(files)) {
       if (!/^[\w.-]+$/.test(name))
         throw new KilnError('integrity', `a bundle has a file ${JSON.stringify(name)}`);
-      if (!OWN_RECORDS.has(name)) await copyFile(exchange.pathOf(sha256), join(staged, name));
+      if (!OWN_RECORDS.has(name)) await exchange.fetch(sha256, join(staged, name));
     }
     const file = join(staged, 'manifest.json');
     const manifest = parseManifest(await readFile(file, 'utf8'), file);
@@ -128,15 +129,12 @@ async function storeBundle(
       );
     }
     for (const [name, { size, sha256 }] of Object.entries(manifest.files)) {
-      const path = join(staged, name);
-      const found =
-        files[name] === sha256 && (await stat(path)).size === size ? await digestFile(path) : undefined;
-      if (found?.sha256 !== sha256) {
+      // Its bytes were held against the digest when they came out of the exchange.
+      if (files[name] !== sha256 || (await stat(join(staged, name))).size !== size) {
         throw new KilnError('integrity', `${name} of bundle ${id} is not what its manifest says`);
       }
     }
     await commitBundle(home, staged, manifest);
-    for (const sha256 of Object.values(files)) await rm(exchange.pathOf(sha256), { force: true });
     return await readBundle(bundleDirectory(home, recipe, variant, id));
   } finally {
     await removeTree(staged);

@@ -1,4 +1,5 @@
 import { randomUUID } from 'node:crypto';
+import { setTimeout as pause } from 'node:timers/promises';
 import { type Job as BullJob, Queue as BullQueue, QueueEvents } from 'bullmq';
 import type { Redis } from 'ioredis';
 import { KilnError } from '../platform/errors.ts';
@@ -28,7 +29,7 @@ export interface DispatcherOptions {
   readonly prepare?: (job: Job) => Promise<Payload>;
   /** Takes in what a worker has built, before the record says that it is done; gives the outcome as it then is. */
   readonly commit?: (job: Job, returned: Returned) => Promise<Outcome>;
-  /** Told of what goes wrong between here and Redis. */
+  /** Told of what goes wrong between here and Redis, or here and the disk. */
   readonly onTrouble?: (sentence: string) => void;
 }
 
@@ -38,8 +39,9 @@ interface Route {
 }
 
 const LONGEST_NAP_MS = 1000;
-/** Between what went wrong and the next try. */
-const PAUSE_MS = 250;
+/** Between what went wrong and the next try; twice as long each time that it goes wrong again. */
+const FIRST_PAUSE_MS = 250;
+const LONGEST_PAUSE_MS = 5000;
 const STOPPED_FOR_S = 86_400;
 /** BullMQ runs low numbers first, and those without one before all others. */
 const MIDDLE_PRIORITY = 1_000_000;
@@ -65,6 +67,9 @@ export class Dispatcher {
   #paused: boolean | undefined;
   #mustReconcile = true;
   #idle = false;
+  /** What went wrong last, and how often in a row. */
+  #trouble = '';
+  #troubles = 0;
 
   constructor(options: DispatcherOptions) {
     this.#options = options;
@@ -88,11 +93,10 @@ export class Dispatcher {
       this.#idle = false;
       try {
         await this.#step();
+        this.#troubles = 0;
       } catch (error) {
         if (signal.aborted) break;
-        this.#mustReconcile = true;
-        await this.#ledger.wake.wait(this.#ledger.wake.count, PAUSE_MS, signal).catch(() => undefined);
-        this.#options.onTrouble?.(`Redis: ${error instanceof Error ? error.message : String(error)}`);
+        await this.#pauseAfter(error, signal);
       }
       this.#idle =
         this.#heard.length === 0 && this.#pending.size === 0 && this.#ledger.cursor === this.#cursor;
@@ -103,6 +107,17 @@ export class Dispatcher {
       await events.close().catch(() => undefined);
       await queue.close().catch(() => undefined);
     }
+  }
+
+  /** What is wrong (Redis is away, the disk is full) is said once; everything is looked at anew until it is right. */
+  async #pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
+    this.#mustReconcile = true;
+    const sentence = error instanceof Error ? error.message : String(error);
+    if (this.#troubles === 0 || sentence !== this.#trouble) this.#options.onTrouble?.(sentence);
+    this.#trouble = sentence;
+    const pauseMs = Math.min(LONGEST_PAUSE_MS, FIRST_PAUSE_MS * 2 ** this.#troubles);
+    this.#troubles += 1;
+    await pause(pauseMs, undefined, { signal }).catch(() => undefined);
   }
 
   /** True when all that was asked of the record so far has reached Redis. */

@@ -1,9 +1,9 @@
-import { chmod, copyFile, mkdir, open, rename, rm, stat } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import {
-  exists,
+  listIfAny,
   readTextIfAny,
   syncDirectory,
   syncFile,
@@ -65,16 +65,21 @@ export class DirectoryExchange implements Exchange {
     return join(this.root, 'logs', name);
   }
 
+  /** True when the file of a digest is there, which then stays for as long as one that came now. */
   async has(sha256: string): Promise<boolean> {
-    return exists(this.pathOf(sha256));
+    const now = new Date();
+    try {
+      await utimes(this.pathOf(sha256), now, now);
+      return true;
+    } catch (error) {
+      if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return false;
+      throw error;
+    }
   }
 
   async fetch(sha256: string, path: string): Promise<void> {
-    const from = this.pathOf(sha256);
-    if (!(await exists(from))) {
-      throw new KilnError('failed', `${this.root} has no file sha256:${sha256}`, { transient: true });
-    }
-    await placeFile(from, path, sha256);
+    if (await this.has(sha256)) return placeFile(this.pathOf(sha256), path, sha256);
+    throw new KilnError('failed', `${this.root} has no file sha256:${sha256}`, { transient: true });
   }
 
   async send(path: string, sha256: string): Promise<void> {
@@ -94,6 +99,19 @@ export class DirectoryExchange implements Exchange {
       await file.appendFile(bytes.subarray(Math.max(0, size - offset)));
     } finally {
       await file.close();
+    }
+  }
+
+  /** Drops files and logs that nobody has asked for since then; who still needs one gets it sent again. */
+  async trim(unusedForMs: number): Promise<void> {
+    const oldest = Date.now() - unusedForMs;
+    for (const part of ['files', 'logs']) {
+      for (const directory of await listIfAny(join(this.root, part))) {
+        for (const name of await listIfAny(join(this.root, part, directory))) {
+          const path = join(this.root, part, directory, name);
+          if ((await stat(path)).mtimeMs < oldest) await rm(path, { force: true });
+        }
+      }
     }
   }
 

@@ -25,6 +25,10 @@ export async function storeToken(home: Home): Promise<string> {
   return token;
 }
 
+const DAY_MS = 86_400_000;
+/** What nobody has asked for in a week leaves the exchange; who still needs it gets it sent again. */
+const UNUSED_MS = 7 * DAY_MS;
+
 /** The coordinator of a fleet: its exchange and what carries jobs to it. */
 export interface Coordinator {
   readonly exchange: DirectoryExchange;
@@ -46,6 +50,11 @@ export async function openCoordinator(
   const exchange = new DirectoryExchange(directory);
   const version = kilnVersion();
   await exchange.prepare(version);
+  await exchange.trim(UNUSED_MS);
+  const daily = setInterval(() => {
+    exchange.trim(UNUSED_MS).catch((error: Error) => onTrouble(error.message));
+  }, DAY_MS);
+  signal.addEventListener('abort', () => clearInterval(daily));
   const dispatcher = new Dispatcher({
     ledger,
     redis,

@@ -46,8 +46,9 @@ export function storeRouter({ exchange, token }: StoreOptions): Hono {
   router.get('/version', async (context) => context.text(`${await exchange.version()}\n`));
   // Hono answers HEAD by the GET handler: it tells by the method.
   router.get('/files/:sha256', async (context) => {
-    const path = exchange.pathOf(context.req.param('sha256'));
-    const size = await sizeOf(path);
+    const sha256 = context.req.param('sha256');
+    const path = exchange.pathOf(sha256);
+    const size = (await exchange.has(sha256)) ? await sizeOf(path) : undefined;
     if (size !== undefined) return sendFile(context, path, size);
     context.header('Upload-Offset', String((await sizeOf(`${path}.part`)) ?? 0));
     return context.text('no such file\n', 404);
