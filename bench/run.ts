@@ -7,7 +7,7 @@ import { pathToFileURL } from 'node:url';
  * same run and prints what both took and the ratio.
  */
 const names = readdirSync(import.meta.dirname)
-  .filter((name) => name.endsWith('.ts') && name !== 'run.ts')
+  .filter((name) => name.endsWith('.ts') && name !== 'run.ts' && name !== 'figures.ts')
   .map((name) => name.slice(0, -'.ts'.length));
 const wanted = process.argv.slice(2);
 const unknown = wanted.filter((name) => !names.includes(name));

@@ -106,7 +106,8 @@ async function settleKconfig(
     requested,
     ...(base === undefined ? {} : { base: base.text }),
     unnamed: recipe.recipe.config.base === 'none' ? 'off' : 'default',
-    variables: makeVariables(directory, family, toolchain),
+    variables: makeVariables(request.sandbox.inside(directory), family, toolchain),
+    sandbox: request.sandbox,
     signal,
     log: reporter.log,
   });

@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { KilnError } from '../../platform/errors.ts';
-import { run } from '../../platform/process.ts';
+import { openAir, type Sandbox } from '../../platform/sandbox.ts';
 import type { AuditReport } from '../audit.ts';
 import { dotConfigLine, parseDotConfig } from '../dotconfig.ts';
 import type { Requested } from '../fragment.ts';
@@ -26,6 +26,8 @@ export interface KbuildConfigInput {
   readonly unnamed?: 'default' | 'off';
   /** More variables for make, `NAME=value`: the compiler above all, whose features Kconfig asks for. */
   readonly variables?: readonly string[];
+  /** What make runs in; the open air by default. */
+  readonly sandbox?: Sandbox;
   readonly signal?: AbortSignal;
   /** File that make's output is appended to. */
   readonly log?: string;
@@ -50,11 +52,20 @@ export interface KbuildConfigured {
  * @throws KilnError `failed` when make fails, with its last lines, or goes on asking.
  */
 export async function configureKbuild(input: KbuildConfigInput): Promise<KbuildConfigured> {
-  const workplace = await mkdtemp(join(tmpdir(), 'kiln-kconfig-'));
+  const workplace = await realpath(await mkdtemp(join(tmpdir(), 'kiln-kconfig-')));
   try {
     const tree = loadKbuildTree(treeReader(input.directory), input.arch, input.version);
-    const place = await makeWorkable(input.directory, workplace, input.signal);
-    const settings: Settings = { input, place, wanted: join(workplace, 'wanted.config'), tree };
+    const real = await realpath(input.directory);
+    const sandbox = input.sandbox ?? openAir('none', real);
+    const place = await makeWorkable(real, workplace, sandbox.inside(real), input.signal);
+    const settings: Settings = {
+      input,
+      sandbox,
+      workplace,
+      place,
+      wanted: join(workplace, 'wanted.config'),
+      tree,
+    };
     if (input.base === undefined) await runMake(settings, ['defconfig']);
     const base = input.base ?? (await readFile(place.config, 'utf8'));
     const dotConfig = await settle(settings, base);
@@ -67,6 +78,8 @@ export async function configureKbuild(input: KbuildConfigInput): Promise<KbuildC
 
 interface Settings {
   readonly input: KbuildConfigInput;
+  readonly sandbox: Sandbox;
+  readonly workplace: string;
   readonly place: Workable;
   /** Path for the file of wanted values that allnoconfig reads. */
   readonly wanted: string;
@@ -125,7 +138,7 @@ function isAsked(tree: KbuildTree, symbol: string): boolean {
 
 /** Runs the first goal that the tree's Makefile has. */
 async function runMake(
-  { input, place }: Settings,
+  { input, sandbox, workplace, place }: Settings,
   goals: readonly string[],
   variables: readonly string[] = [],
 ): Promise<void> {
@@ -134,12 +147,14 @@ async function runMake(
     ...(signal === undefined ? {} : { signal }),
     ...(log === undefined ? {} : { log }),
     timeoutMs,
+    cwd: place.directory,
+    writable: [workplace],
     // An empty line is the default; an end of file is an error to some versions.
     input: '\n'.repeat(20_000),
   };
   const all = [`ARCH=${arch}`, ...(input.variables ?? []), ...place.variables, ...variables];
   for (const goal of goals) {
-    const result = await run('make', ['-C', place.directory, ...all, goal], options);
+    const result = await sandbox.run('make', ['-C', place.directory, ...all, goal], options);
     signal?.throwIfAborted();
     if (result.exitCode === 0) return;
     if (goal !== goals.at(-1) && result.tail.some((line) => /No rule to make target/.test(line))) continue;

@@ -1,7 +1,6 @@
-import { mkdir, readdir, realpath, symlink, writeFile } from 'node:fs/promises';
+import { mkdir, readdir, symlink, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listIfAny } from '../../platform/files.ts';
-import { output } from '../../platform/process.ts';
 import { treeReader } from '../tree-reader.ts';
 
 /**
@@ -14,6 +13,7 @@ export function separateTargets(makefile: string): string {
 
 /** A tree as its make is to be run on it. */
 export interface Workable {
+  /** As make sees it. */
   readonly directory: string;
   /** The `.config` that its make reads and writes. */
   readonly config: string;
@@ -27,10 +27,13 @@ export interface Workable {
  * The tree itself where its make works as it is and takes a `.config` from elsewhere. Else, which is so up to
  * 2.6.35, a tree of links to it in `workplace`, with a Makefile that today's make reads: nothing in the tree
  * changes, and a `.config` that it may have stays what it is.
+ * @param directory the tree's real path
+ * @param seenAs the path by which make finds the tree
  */
 export async function makeWorkable(
   directory: string,
   workplace: string,
+  seenAs: string,
   signal?: AbortSignal,
 ): Promise<Workable> {
   const reader = treeReader(directory);
@@ -42,10 +45,10 @@ export async function makeWorkable(
   const takesWantedValues = knows('KCONFIG_ALLCONFIG');
   if (knows('KCONFIG_CONFIG') && mended === makefile) {
     const config = join(workplace, '.config');
-    return { directory, config, variables: [`KCONFIG_CONFIG=${config}`], takesWantedValues };
+    return { directory: seenAs, config, variables: [`KCONFIG_CONFIG=${config}`], takesWantedValues };
   }
   const links = join(workplace, 'tree');
-  await linkTree(await realpath(directory), links, signal);
+  await linkTree(directory, seenAs, links, signal);
   await writeFile(join(links, 'Makefile'), mended, 'latin1');
   return { directory: links, config: join(links, '.config'), variables: [], takesWantedValues };
 }
@@ -54,15 +57,31 @@ export async function makeWorkable(
 const WRITTEN_TO = ['scripts', 'include'];
 const NOT_LINKED = ['.config', 'Makefile', '.git', ...WRITTEN_TO];
 
-async function linkTree(tree: string, links: string, signal?: AbortSignal): Promise<void> {
+async function linkTree(tree: string, seenAs: string, links: string, signal?: AbortSignal): Promise<void> {
   await mkdir(join(links, 'include/linux'), { recursive: true });
   for (const name of await readdir(tree)) {
-    if (!NOT_LINKED.includes(name)) await symlink(join(tree, name), join(links, name));
+    if (!NOT_LINKED.includes(name)) await symlink(join(seenAs, name), join(links, name));
   }
   for (const name of await listIfAny(join(tree, 'include'))) {
     if (!['config', 'linux'].includes(name))
       await symlink(join(tree, 'include', name), join(links, 'include', name));
   }
-  const options = signal === undefined ? {} : { signal };
-  await output('cp', ['-as', '--', join(tree, 'scripts'), join(links, 'scripts')], options);
+  await linkFiles(tree, seenAs, links, 'scripts', signal);
+}
+
+/** Links every file of a folder, so that what make writes beside them stays out of the tree. */
+async function linkFiles(
+  tree: string,
+  seenAs: string,
+  links: string,
+  folder: string,
+  signal?: AbortSignal,
+): Promise<void> {
+  signal?.throwIfAborted();
+  await mkdir(join(links, folder));
+  for (const entry of await readdir(join(tree, folder), { withFileTypes: true })) {
+    const path = join(folder, entry.name);
+    if (entry.isDirectory()) await linkFiles(tree, seenAs, links, path, signal);
+    else await symlink(join(seenAs, path), join(links, path));
+  }
 }
