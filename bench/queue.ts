@@ -115,6 +115,7 @@ const REQUEST: Omit<JobRequest, 'key' | 'recipe'> = {
     rebuild: false,
     requireGates: false,
     reason: null,
+    by: 'bench',
     compare: false,
     workshop: { sandbox: 'off', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
     epoch: 0,

@@ -6,6 +6,7 @@ import { channelFor } from '../pipeline/run.ts';
 import { formatSeconds } from '../platform/clock.ts';
 import { type ErrorKind, EXIT_CODES, KilnError } from '../platform/errors.ts';
 import { installTools, requireTools } from '../platform/hosttools.ts';
+import { userName } from '../platform/user.ts';
 import { checkChannelName } from '../publish/index.ts';
 import { buildThroughQueue } from '../queue/build.ts';
 import type { Job } from '../queue/job.ts';
@@ -108,6 +109,7 @@ async function runBuild(
       requireGates: options.requireGates === true,
       workshop: { ...workshopSettings(context.settings), clean: compare },
       reason: options.reason,
+      by: userName(),
       signal,
       sink: view.sink,
     };

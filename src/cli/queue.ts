@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkSubstitutes } from '../pipeline/inputs.ts';
 import { chooseVariants } from '../pipeline/recipes.ts';
+import { userName } from '../platform/user.ts';
 import { serving } from '../queue/build.ts';
 import { isSettled, type Job, type QueueEvent, type VariantStatus, variantStatus } from '../queue/job.ts';
 import { hasLedger, Ledger } from '../queue/ledger.ts';
@@ -90,6 +91,7 @@ function registerAdd(queue: Command): void {
       workshop: workshopSettings(context.settings),
       requireGates: options.requireGates === true,
       reason: options.reason,
+      by: userName(),
       priority: options.priority,
       attempts: UNATTENDED_ATTEMPTS,
       labels: options.require ?? {},

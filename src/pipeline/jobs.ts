@@ -26,6 +26,7 @@ export interface WorkerJob {
   readonly requireGates: boolean;
   readonly workshop: BuildRequest['workshop'];
   readonly reason: string | null;
+  readonly by: string;
   /** The pool of make's jobs that all workers of this machine draw from; null where this one is alone. */
   readonly pool: { readonly fifo: string; readonly tokens: number } | null;
   /** The date that stands in every artifact, in seconds since 1970; that of who asked, not of who builds. */
@@ -72,6 +73,7 @@ async function requestOf(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
     workshop: job.workshop,
     ...(job.pool === null ? {} : { pool: job.pool }),
     reason: job.reason ?? undefined,
+    by: job.by,
     signal,
     sink,
   };

@@ -32,6 +32,8 @@ export interface BuildRequest {
   /** A pool of make's jobs that another process has opened. */
   readonly pool?: { readonly fifo: string; readonly tokens: number };
   readonly reason: string | undefined;
+  /** Who asked, for the history of the channel. */
+  readonly by: string;
   readonly signal: AbortSignal;
   readonly sink: EventSink;
 }
@@ -251,12 +253,12 @@ async function publish(
   const channel = channelFor(request.channel, variant);
   const outcome = await reporter.step('publish', async () => {
     request.signal.throwIfAborted();
-    const { reason } = request;
+    const { reason, by } = request;
     const published = await publishBundle(
       request.home,
       bundle,
       channel,
-      reason === undefined ? {} : { reason },
+      reason === undefined ? { by } : { by, reason },
     );
     const verb = published.flipped ? 'points to' : 'points already to';
     return {

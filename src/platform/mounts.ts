@@ -9,7 +9,8 @@ type MountRight = 'root' | 'user';
 
 const UNSHARE: Readonly<Record<MountRight, readonly string[]>> = {
   root: ['--mount', '--propagation', 'private'],
-  user: ['--user', '--map-current-user', '--keep-caps', '--mount', '--propagation', 'private'],
+  // mount(8) asks for the user number 0, and not for the right to mount.
+  user: ['--user', '--map-root-user', '--mount', '--propagation', 'private'],
 };
 
 /** How to start a program with mounts of its own: what comes before it, and what it finds in its environment. */

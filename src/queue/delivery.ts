@@ -94,8 +94,8 @@ async function takeInOne(
     );
     const channel =
       variant === undefined ? bundle.manifest.channel : channelFor(job.spec.channel ?? undefined, variant);
-    const { reason } = job.spec;
-    const published = await publishBundle(home, bundle, channel, reason === null ? {} : { reason });
+    const { reason, by } = job.spec;
+    const published = await publishBundle(home, bundle, channel, reason === null ? { by } : { by, reason });
     return { ...result, status: 'published', channel, generation: published.generation };
   } catch (error) {
     if (!(error instanceof KilnError)) throw error;

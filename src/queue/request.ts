@@ -6,6 +6,7 @@ import type { BuildRequest } from '../pipeline/run.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
 import { digestOf, sha256 } from '../platform/digest.ts';
 import { hasErrno } from '../platform/errors.ts';
+import { userName } from '../platform/user.ts';
 import type { BuildSpec, JobRequest } from './job.ts';
 
 /** How a recipe's variants are to be built. */
@@ -18,6 +19,8 @@ export interface BuildWish {
   readonly workshop: BuildRequest['workshop'];
   readonly requireGates: boolean;
   readonly reason: string | undefined;
+  /** The user of this process by default. */
+  readonly by?: string;
   readonly priority: number;
   readonly attempts: number;
   readonly labels: Readonly<Record<string, string>>;
@@ -41,6 +44,7 @@ export async function requestFor(chosen: Chosen, wish: BuildWish): Promise<JobRe
     workshop: wish.workshop,
     requireGates: wish.requireGates,
     reason: wish.reason ?? null,
+    by: wish.by ?? userName(),
     epoch: sourceDateEpoch(),
   };
   return {

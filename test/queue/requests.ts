@@ -7,6 +7,7 @@ export const SPEC: BuildSpec = {
   substitutes: [],
   publish: false,
   channel: null,
+  by: 'tester',
   rebuild: false,
   compare: false,
   requireGates: false,
