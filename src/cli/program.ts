@@ -16,6 +16,7 @@ import { registerHold } from './hold.ts';
 import { registerKconfig } from './kconfig.ts';
 import { registerKey } from './key.ts';
 import { registerLogs } from './logs.ts';
+import { registerLtsp } from './ltsp.ts';
 import { registerMan } from './man.ts';
 import { note, reportError, styled } from './output.ts';
 
@@ -82,6 +83,7 @@ export function createProgram(): Command {
     registerPublish,
     registerHold,
     registerPxelinux,
+    registerLtsp,
     registerGc,
     registerKey,
     registerQueue,
