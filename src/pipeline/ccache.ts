@@ -32,7 +32,7 @@ export async function ccacheFor(
   await mkdir(directory, { recursive: true });
   return {
     launcher: 'ccache',
-    writable: [directory],
+    writable: [directory, ...remotePath(settings.remote)],
     env: {
       CCACHE_DIR: directory,
       CCACHE_MAXSIZE: settings.size,
@@ -46,6 +46,17 @@ export async function ccacheFor(
         : { CCACHE_REMOTE_STORAGE: settings.remote, CCACHE_SECONDARY_STORAGE: settings.remote }),
     },
   };
+}
+
+/** Where a remote storage is that needs no network: a directory (`file:`), a socket (`redis+unix:`). */
+function remotePath(remote: string): string[] {
+  const path = /^(?:file|redis\+unix):(?:\/\/)?(\/[^|?\s]+)/.exec(remote)?.[1];
+  return path === undefined ? [] : [path];
+}
+
+/** True for a remote storage that only a step with a network reaches. */
+export function needsNetwork({ use, remote }: CcacheSettings): boolean {
+  return use === 'auto' && remote !== '' && remotePath(remote).length === 0;
 }
 
 /** Counts what ccache's log of results (CCACHE_STATSLOG) says. */

@@ -12,7 +12,7 @@ import { mountRight } from '../platform/mounts.ts';
 import { output } from '../platform/process.ts';
 import { BUILD_ROOT, bubblewrap, bubblewrapFault, openAir, type SandboxKind } from '../platform/sandbox.ts';
 import { type StepCache, workDirectory } from './cache.ts';
-import { type Ccache, type CcacheSettings, ccacheFor } from './ccache.ts';
+import { type Ccache, type CcacheSettings, ccacheFor, needsNetwork } from './ccache.ts';
 import { codeVersions } from './code-versions.ts';
 import { type BuiltAs, type Layer, WorkTrees } from './work-trees.ts';
 
@@ -88,6 +88,11 @@ export class Workshop {
         ? Jobserver.open(availableParallelism(), makeVersion)
         : Jobserver.attach(pool.fifo, pool.tokens, makeVersion),
     ]);
+    if (sandbox === 'bubblewrap' && needsNetwork(settings.ccache)) {
+      warn(
+        `ccache's remote storage ${settings.ccache.remote} is not used: steps in the sandbox reach no network (file: and redis+unix: work)`,
+      );
+    }
     return new Workshop(home, cache, settings, sandbox, jobserver);
   }
 
