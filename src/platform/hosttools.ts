@@ -198,6 +198,7 @@ export const HOST_TOOLS: readonly HostTool[] = [
   ...['fish', 'zsh'].map(
     (name): HostTool => ({ name, package: name, need: 'test', purpose: 'a shell that completes commands' }),
   ),
+  { name: 'chromium', package: 'chromium', need: 'test', purpose: 'looks at the page of kiln serve' },
   { name: 'groff', package: 'groff-base', need: 'test', purpose: 'shows the manual page' },
   { name: 'nginx', package: 'nginx-light', need: 'test', purpose: 'reads its example', version: ['-v'] },
   {

@@ -10,6 +10,7 @@ import { recipeRoutes } from './api/recipes.ts';
 import { Api, json } from './api/route.ts';
 import type { Server } from './api/server.ts';
 import { Guard, type GuardOptions } from './guard.ts';
+import { pageRouter } from './page.ts';
 import { HttpError, notFound, problemResponse } from './problem.ts';
 
 export const API_BASE = '/api/v1';
@@ -57,6 +58,7 @@ export function createApp(options: AppOptions): App {
   if (store !== undefined) app.route('/store', store);
   app.use('*', guard.middleware);
   app.route(API_BASE, api.app);
+  app.route('/', pageRouter());
   app.onError((error) => {
     const known = problemResponse(error);
     if (known.status === 500 && !(error instanceof HttpError)) onBug(error);

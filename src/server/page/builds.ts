@@ -1,0 +1,190 @@
+import { send } from './api.ts';
+import { lineChart } from './charts.ts';
+import { type Child, h } from './dom.ts';
+import { age, duration, moment } from './format.ts';
+import { liveCard, noJobs } from './overview.ts';
+import { action, badge, empty, loading } from './parts.ts';
+import { known } from './state.ts';
+import type { Job } from './types.ts';
+
+/** The queue: what runs, what waits and in which order, what became of the rest. */
+export function builds(): Child {
+  const { jobs, queue } = known;
+  if (!jobs || !queue) return loading();
+  const running = jobs.filter(({ state }) => state === 'running');
+  const waiting = jobs
+    .filter(({ state }) => state === 'waiting')
+    .sort((a, b) => b.priority - a.priority || Date.parse(a.submitted) - Date.parse(b.submitted));
+  const ended = jobs.filter(({ state }) => state !== 'running' && state !== 'waiting');
+  const verb = queue.paused ? 'resume' : 'pause';
+  return [
+    h(
+      'div',
+      { class: 'head' },
+      h('h1', {}, 'Builds'),
+      action(queue.paused ? 'Resume the queue' : 'Pause the queue', {}, async () => {
+        known.queue = await send('POST', `/queue/${verb}`);
+      }),
+    ),
+    queue.paused
+      ? h('p', { class: 'band' }, 'The queue is paused: nothing is started; what runs goes on.')
+      : null,
+    h(
+      'section',
+      {},
+      h('h2', {}, 'Running'),
+      running.length === 0
+        ? empty('Nothing is being built', 'What waits is started as soon as there is a free slot.')
+        : running.map(liveCard),
+    ),
+    h(
+      'section',
+      {},
+      h('h2', {}, 'Waiting'),
+      waiting.length === 0
+        ? empty('Nothing waits', 'Builds that are queued stand here, the next one first.')
+        : waitingTable(waiting),
+    ),
+    jobs.length < 2 ? null : h('section', { class: 'card' }, depthChart(jobs)),
+    h('section', {}, h('h2', {}, 'Done'), ended.length === 0 ? noJobs() : endedTable(ended)),
+  ];
+}
+
+function names(job: Job): string {
+  const [first] = job.variants;
+  return job.variants.length === 1
+    ? `${job.recipe}:${first?.name}`
+    : `${job.recipe}: ${job.variants.length} variants`;
+}
+
+function waitingTable(jobs: readonly Job[]): HTMLElement {
+  return h(
+    'div',
+    { class: 'scroll' },
+    h(
+      'table',
+      { class: 'list' },
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ['Job', 'Priority', 'Since', ''].map((title) => h('th', { scope: 'col' }, title)),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        jobs.map((job, index) =>
+          h(
+            'tr',
+            { 'data-key': job.id },
+            h(
+              'td',
+              {},
+              h('a', { href: `#/jobs/${job.id}` }, names(job)),
+              job.why === null ? null : h('div', { class: 'quiet' }, job.why),
+            ),
+            h('td', { class: 'number' }, job.priority),
+            h('td', { title: moment(job.submitted) }, age(job.submitted)),
+            h(
+              'td',
+              { class: 'buttons' },
+              step(job, '↑', 'sooner', (jobs[index - 1]?.priority ?? job.priority) + 1),
+              step(job, '↓', 'later', (jobs[index + 1]?.priority ?? job.priority) - 1),
+              action('Cancel', { class: 'small', 'aria-label': `Cancel ${names(job)}` }, async () => {
+                await send('POST', `/jobs/${job.id}/cancel`, {});
+              }),
+            ),
+          ),
+        ),
+      ),
+    ),
+  );
+}
+
+/** A place up or down is a priority above or below that of its neighbour. */
+function step(job: Job, sign: string, when: string, priority: number): HTMLElement {
+  const label = `Build ${names(job)} ${when}`;
+  return action(sign, { class: 'small', 'aria-label': label, title: label }, async () => {
+    await send('PUT', `/jobs/${job.id}/priority`, { priority: Math.max(-1000, Math.min(1000, priority)) });
+  });
+}
+
+function endedTable(jobs: readonly Job[]): HTMLElement {
+  return h(
+    'div',
+    { class: 'scroll' },
+    h(
+      'table',
+      { class: 'list' },
+      h(
+        'thead',
+        {},
+        h(
+          'tr',
+          {},
+          ['Job', 'Result', 'Took', 'Ended', ''].map((title) => h('th', { scope: 'col' }, title)),
+        ),
+      ),
+      h(
+        'tbody',
+        {},
+        jobs.slice(0, 60).map((job) => {
+          const seconds = job.variants.reduce((sum, { result }) => sum + (result?.seconds ?? 0), 0);
+          return h(
+            'tr',
+            { 'data-key': job.id },
+            h('td', {}, h('a', { href: `#/jobs/${job.id}` }, names(job))),
+            h('td', {}, resultOf(job)),
+            h('td', { class: 'number' }, seconds === 0 ? '' : duration(seconds)),
+            h('td', { title: job.ended === null ? undefined : moment(job.ended) }, age(job.ended)),
+            h(
+              'td',
+              { class: 'buttons' },
+              job.state === 'done'
+                ? null
+                : action('Retry', { class: 'small', 'aria-label': `Retry ${names(job)}` }, async () => {
+                    await send('POST', `/jobs/${job.id}/retry`);
+                  }),
+            ),
+          );
+        }),
+      ),
+    ),
+  );
+}
+
+/** The worst of a job's variants. */
+export function resultOf(job: Job): HTMLElement {
+  const statuses = job.variants.map(({ status }) => status);
+  const order = ['failed', 'cancelled', 'running', 'waiting', 'built', 'published'] as const;
+  return badge(order.find((status) => statuses.includes(status)) ?? 'none');
+}
+
+/** Jobs that waited or ran, over time. */
+function depthChart(jobs: readonly Job[]): HTMLElement {
+  const now = Date.now();
+  const moves = jobs
+    .flatMap((job) => [
+      { at: Date.parse(job.submitted), by: 1 },
+      ...(job.ended === null ? [] : [{ at: Date.parse(job.ended), by: -1 }]),
+    ])
+    .sort((a, b) => a.at - b.at);
+  const start = Math.max(moves[0]?.at ?? now, now - 86_400_000);
+  const count = 48;
+  const times = Array.from({ length: count + 1 }, (_, index) => start + ((now - start) * index) / count);
+  const values = times.map((time) =>
+    moves.filter(({ at }) => at <= time).reduce((sum, { by }) => sum + by, 0),
+  );
+  const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
+  const labels = times.map((time) => short.format(time));
+  return lineChart(
+    'Queue depth',
+    labels,
+    [{ name: 'waiting or running', style: 'one', values }],
+    (value) => String(Math.round(value * 10) / 10),
+    { steps: true },
+  );
+}
