@@ -30,6 +30,8 @@ export async function ccacheFor(
   if (settings.use === 'off' || (await findCommand('ccache')) === undefined) return undefined;
   const directory = join(home.cache, 'ccache');
   await mkdir(directory, { recursive: true });
+  for (const path of remotePath(settings.remote))
+    if (settings.remote.startsWith('file:')) await mkdir(path, { recursive: true });
   return {
     launcher: 'ccache',
     writable: [directory, ...remotePath(settings.remote)],

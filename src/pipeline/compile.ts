@@ -35,6 +35,8 @@ export interface Compiled {
   /** The file for /etc/niclist; there is none without modules for network cards. */
   readonly niclist: string | undefined;
   readonly compiled: number;
+  /** How many of them ccache had; only where it was used just now. */
+  readonly ccacheHits?: number;
 }
 
 export interface ModulesRecord {
@@ -101,11 +103,11 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
     const modules = built.modules === undefined ? undefined : await indexed(request, root, staged);
     const record: CompileRecord = { compiled: built.compiled, ...(modules === undefined ? {} : { modules }) };
     await writeFile(join(staged, 'record.json'), JSON.stringify(record));
-    if (ccache !== undefined) {
-      const { hits, misses } = await ccacheResults(results);
-      reporter.write(`ccache: ${hits} hits, ${misses} misses`);
-    }
-    return await readCompiled(await cache.commit('compile', keys.compile, staged));
+    const compiled = await readCompiled(await cache.commit('compile', keys.compile, staged));
+    if (ccache === undefined) return compiled;
+    const { hits, misses } = await ccacheResults(results);
+    reporter.write(`ccache: ${hits} hits, ${misses} misses`);
+    return { ...compiled, ccacheHits: hits };
   } catch (error) {
     await removeTree(staged);
     throw error;

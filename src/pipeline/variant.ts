@@ -224,7 +224,8 @@ function compileIn(
       reporter,
       signal,
     });
-    return { ...made, detail: `${keys.release}, ${made.compiled} files compiled` };
+    const hits = made.ccacheHits === undefined ? '' : `, ${made.ccacheHits} of them by ccache`;
+    return { ...made, detail: `${keys.release}, ${made.compiled} files compiled${hits}` };
   });
 }
 
