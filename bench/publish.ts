@@ -4,7 +4,6 @@ import {
   copyFileSync,
   mkdirSync,
   mkdtempSync,
-  readlinkSync,
   rmSync,
   symlinkSync,
   unlinkSync,
@@ -13,12 +12,13 @@ import {
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import {
-  bundleDirectory,
   commitBundle,
+  inspectBundle,
   listBundles,
   type Manifest,
-  readBundle,
   recordFiles,
+  type StoredBundle,
+  trustedKeys,
 } from '../src/bundle/index.ts';
 import { disk } from '../src/platform/filesystem.ts';
 import { type Home, homeAt } from '../src/platform/home.ts';
@@ -26,7 +26,8 @@ import { appendEntries } from '../src/publish/channels.ts';
 import {
   collectGarbage,
   inspectServing,
-  listChannels,
+  listStates,
+  placeBundle,
   publishBundle,
   readChannel,
   rollback,
@@ -37,7 +38,7 @@ import type { Entry } from '../src/publish/journal.ts';
  * Publishing beside what it replaces: `ln -sfn` and unlink + symlink by hand, and copying files over the
  * ones that are served, as `ltsp kernel`/`ltsp initrd` and `cobbler sync` do. A reader in a process of its own
  * asks for the kernel and its twin all the while; it counts what it could not open and what did not belong
- * together. Then the same home with 10,000 generations and 1,000 bundles.
+ * together. Then homes of three sizes, up to 10,000 generations and 1,000 bundles.
  */
 export async function bench(): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
@@ -147,48 +148,83 @@ async function race(
   return [name, ms(times[FLIPS >> 1]), ms(times.at(-1)), ...[met.reads, met.failed, met.mixed].map(String)];
 }
 
+const SIZES = [
+  { generations: 1000, bundles: 100 },
+  { generations: 3000, bundles: 300 },
+  { generations: 10_000, bundles: 1000 },
+] as const;
+const SCALE_KERNEL_BYTES = 256 * 1024;
+
+/** What must not grow with a home, what may grow with its channel's history, and what may with its bundles. */
 async function atScale(root: string): Promise<void> {
-  for (const [generations, bundles] of [
-    [1000, 100],
-    [10_000, 1000],
-  ] as const) {
+  const columns: (readonly [string, string])[][] = [];
+  for (const { generations, bundles } of SIZES) {
     const home = homeAt(join(root, `scale-${generations}`));
-    for (let index = 0; index < bundles; index += 1) await makeBundle(home, `b${index}`, 4096);
+    for (let index = 0; index < bundles; index += 1) await makeBundle(home, `b${index}`, SCALE_KERNEL_BYTES);
     await fillHistory(home, generations, bundles);
-    const stored = (index: number) => readBundle(bundleDirectory(home, 'demo', 'a', `b${index}`));
-    await publishBundle(home, await stored(0), 'lts/x');
-    let next = 1;
-    const results = [
-      await time('publish', async () => publishBundle(home, await stored(next++), 'lts/x')),
-      await time('rollback', () => rollback(home, 'lts/x', undefined)),
-      await time('list channels', () => listChannels(home)),
-      await time('history of one', () => readChannel(home, 'lts/x')),
-      await time('list bundles', () => listBundles(home)),
-      await time('verify what is served', () => inspectServing(home)),
-      await time('gc --dry-run', () =>
-        collectGarbage(home, {
-          keep: 5,
-          graceMs: 0,
-          cacheAgeMs: 1e12,
-          cacheBytes: undefined,
-          now: new Date(),
-          dryRun: true,
-        }),
-      ),
-    ];
-    process.stdout.write(`${generations} generations, ${bundles} bundles: ${results.join(', ')}\n`);
-    if (readlinkSync(join(home.tftp, 'lts/x')) === '') throw new Error('no link');
+    columns.push([
+      ['generations', String(generations)],
+      ['bundles', String(bundles)],
+      ...(await measure(home, generations)),
+    ]);
+    rmSync(home.root, { recursive: true });
+  }
+  for (const [row, [name]] of (columns[0] ?? []).entries()) {
+    const cells = columns.map((column) => (column[row]?.[1] ?? '').padStart(12));
+    process.stdout.write(`${name.padEnd(36)}${cells.join('')}\n`);
   }
 }
 
-async function time(name: string, action: () => Promise<unknown>): Promise<string> {
+async function measure(home: Home, generations: number): Promise<(readonly [string, string])[]> {
+  const ids = await listBundles(home);
+  const trusted = await trustedKeys(home);
+  const served = () => ids.filter((_, index) => index % 10 === 0);
+  // A tenth of the bundles is served, as if by as many channels.
+  for (const bundle of served()) await placeBundle(home.tftp, bundle);
+  let next = 0;
+  const publish = async () => {
+    next += 1;
+    const { flipped } = await publishBundle(home, ids[next] as StoredBundle, 'lts/x');
+    if (!flipped) throw new Error('the publish was none');
+  };
+  await publish();
+  const gc = { keep: 5, graceMs: 0, cacheAgeMs: 1e12, cacheBytes: undefined, now: new Date() };
+  return [
+    await time('publish', publish),
+    await time('rollback', () => rollback(home, 'lts/x', undefined)),
+    await time('rollback --to, half-way back', async () => {
+      await rollback(home, 'lts/x', (generations >> 1) + next++);
+    }),
+    await time('channels', () => listStates(home)),
+    await time('history', () => readChannel(home, 'lts/x')),
+    await time('bundles', () => listBundles(home)),
+    await time(
+      'verify',
+      async () => {
+        for (const bundle of ids) await inspectBundle(bundle, trusted);
+        await inspectServing(home);
+      },
+      1,
+    ),
+    await time('gc --dry-run', () => collectGarbage(home, { ...gc, dryRun: true })),
+    await time('gc', () => collectGarbage(home, { ...gc, dryRun: false }), 1),
+  ];
+}
+
+/** The median in milliseconds. */
+async function time(
+  name: string,
+  action: () => Promise<unknown>,
+  rounds = 9,
+): Promise<readonly [string, string]> {
   const times: number[] = [];
-  for (let round = 0; round < 3; round += 1) {
+  for (let round = 0; round < rounds; round += 1) {
     const start = performance.now();
     await action();
     times.push(performance.now() - start);
   }
-  return `${name} ${Math.min(...times).toFixed(0)} ms`;
+  times.sort((one, other) => one - other);
+  return [name, `${times[rounds >> 1]?.toFixed(1)} ms`];
 }
 
 /** A history as so many publishes leave it. */

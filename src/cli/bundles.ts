@@ -1,7 +1,7 @@
 import type { Command } from 'commander';
 import { listBundles } from '../bundle/index.ts';
 import { gatesOf } from '../pipeline/gates.ts';
-import { listChannels } from '../publish/index.ts';
+import { listStates } from '../publish/index.ts';
 import { contextOf } from './context.ts';
 import { formatBytes, print, printJson, styled, table } from './output.ts';
 
@@ -12,18 +12,14 @@ export function registerBundles(program: Command): void {
     .argument('[RECIPE]', 'only bundles of this recipe')
     .action(async (recipe: string | undefined) => {
       const { home, json } = await contextOf(command);
-      const channels = await listChannels(home);
+      const channels = await listStates(home);
       const bundles = await Promise.all(
         (await listBundles(home, recipe)).map(async ({ directory, manifest }) => ({
           id: manifest.id,
           recipe: manifest.recipe,
           variant: manifest.variant,
           release: manifest.release,
-          channels: channels
-            .filter(({ generations, current }) =>
-              generations.some((one) => one.generation === current && one.bundle === manifest.id),
-            )
-            .map(({ name }) => name),
+          channels: channels.filter(({ current }) => current?.bundle === manifest.id).map(({ name }) => name),
           bytes: Object.values(manifest.files).reduce((sum, { size }) => sum + size, 0),
           booted: (await gatesOf(home, manifest)).boot?.status === 'passed',
           directory,

@@ -3,9 +3,10 @@ import { readlinkIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import {
   type ChannelRecord,
-  currentGeneration,
+  type ChannelState,
   linkPath,
   listChannels,
+  listStates,
   readChannel,
   unknownChannel,
 } from '../publish/index.ts';
@@ -19,14 +20,14 @@ export function registerChannels(program: Command): void {
     .argument('[CHANNEL]', 'only this one, with its history')
     .action(async (name: string | undefined) => {
       const { home, json } = await contextOf(command);
-      const records = name === undefined ? await listChannels(home) : [await readChannel(home, name)];
-      const known = records.filter((record) => record !== undefined);
-      if (name !== undefined && known.length === 0) throw unknownChannel(name);
-      const documents = await Promise.all(known.map((record) => describe(home, record)));
-      if (json) return printJson({ channels: documents });
-      if (known.length === 0) return print('No channels yet: kiln build publishes to them.');
-      if (name === undefined) return print(overview(documents));
-      print(history(documents[0]));
+      if (name !== undefined) return printHistory(home, name, json);
+      if (json) {
+        const records = await listChannels(home);
+        return printJson({ channels: await Promise.all(records.map((record) => describe(home, record))) });
+      }
+      const states = await listStates(home);
+      if (states.length === 0) return print('No channels yet: kiln build publishes to them.');
+      print(overview(await Promise.all(states.map((state) => standing(home, state)))));
     });
 }
 
@@ -38,26 +39,37 @@ export function registerHistory(program: Command): void {
     .argument('<CHANNEL>', 'the channel')
     .action(async (name: string) => {
       const { home, json } = await contextOf(command);
-      const record = await readChannel(home, name);
-      if (record === undefined) throw unknownChannel(name);
-      const document = await describe(home, record);
-      if (json) return printJson({ channels: [document] });
-      print(history(document));
+      await printHistory(home, name, json);
     });
 }
 
+async function printHistory(home: Home, name: string, json: boolean): Promise<void> {
+  const record = await readChannel(home, name);
+  if (record === undefined) throw unknownChannel(name);
+  const document = await describe(home, record);
+  if (json) printJson({ channels: [document] });
+  else print(history(document));
+}
+
+/** What a channel points to. */
+async function standing(home: Home, { name, current, moved, pin }: ChannelState) {
+  return {
+    name,
+    generation: current?.generation ?? null,
+    bundle: current?.bundle ?? null,
+    /** As the symlink says it; null where it is missing. */
+    target: (await readlinkIfAny(linkPath(home, name))) ?? null,
+    since: moved?.at ?? null,
+    ...(pin === undefined ? {} : { pin }),
+  };
+}
+
+type Standing = Awaited<ReturnType<typeof standing>>;
 type Document = Awaited<ReturnType<typeof describe>>;
 
 async function describe(home: Home, record: ChannelRecord) {
-  const now = currentGeneration(record);
-  const flip = record.flips.at(-1);
   return {
-    name: record.name,
-    generation: now?.generation ?? null,
-    bundle: now?.bundle ?? null,
-    /** As the symlink says it; null where it is missing. */
-    target: (await readlinkIfAny(linkPath(home, record.name))) ?? null,
-    since: flip?.at ?? null,
+    ...(await standing(home, record)),
     history: record.generations.map(({ generation, bundle, at, by, reason }) => ({
       generation,
       bundle,
@@ -66,7 +78,6 @@ async function describe(home: Home, record: ChannelRecord) {
       reason,
     })),
     flips: record.flips,
-    ...(record.pin === undefined ? {} : { pin: record.pin }),
   };
 }
 
@@ -74,8 +85,8 @@ function bold(cell: string, _column: number, row: number): string {
   return row === -1 ? styled('bold', cell, process.stdout) : cell;
 }
 
-function overview(documents: readonly Document[]): string {
-  const rows = documents.map((one) => [
+function overview(channels: readonly Standing[]): string {
+  const rows = channels.map((one) => [
     one.name,
     String(one.generation ?? '-'),
     one.bundle ?? '-',
@@ -86,8 +97,7 @@ function overview(documents: readonly Document[]): string {
   return table(['CHANNEL', 'GENERATION', 'BUNDLE', 'TARGET', 'SINCE', 'PINNED'], rows, bold);
 }
 
-function history(one: Document | undefined): string {
-  if (one === undefined) return '';
+function history(one: Document): string {
   const rows = one.history.map((entry) => [
     entry.generation === one.generation ? '*' : ' ',
     String(entry.generation),

@@ -4,7 +4,7 @@ import { readTextIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { type ChangeOptions, change, stamp } from './change.ts';
-import { checkChannelName, currentGeneration, readChannel, unknownChannel } from './channels.ts';
+import { checkChannelName, readState, unknownChannel } from './channels.ts';
 import { assertPlaceForLink } from './flip.ts';
 
 /** A node that follows a channel of its own, whatever the others boot. */
@@ -57,8 +57,8 @@ export async function addCanaries(
 ): Promise<readonly Canary[]> {
   checkChannelName(channel);
   const addresses = macs.map(parseMac);
-  return change(home, channel, `canary ${channel}`, options, async (fs, record) => {
-    const now = record === undefined ? undefined : currentGeneration(record);
+  return change(home, channel, `canary ${channel}`, options, async (fs, settled) => {
+    const now = settled?.state.current ?? undefined;
     if (now === undefined) throw unknownChannel(channel);
     if (now.file !== undefined) {
       throw new KilnError('usage', `${channel} is a single file: nodes have no configuration to find there`, {
@@ -139,7 +139,7 @@ async function isCanaryLink(fs: FileSystem, home: Home, path: string): Promise<b
 /** A node that follows a channel is on it by name, which a channel's own record does not know. */
 export async function assertCanaryChannels(home: Home): Promise<void> {
   for (const { mac, channel } of await readCanaries(home)) {
-    if ((await readChannel(home, channel)) !== undefined) continue;
+    if ((await readState(home, channel)) !== undefined) continue;
     throw new KilnError('integrity', `node ${mac} follows ${channel}, which is no channel any more`, {
       hint: `kiln canary remove ${mac}, or publish to ${channel}`,
     });

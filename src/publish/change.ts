@@ -5,8 +5,7 @@ import { disk, type FileSystem, sweepTemporaries } from '../platform/filesystem.
 import type { Home } from '../platform/home.ts';
 import { lockSoon } from '../platform/lock.ts';
 import { userName } from '../platform/user.ts';
-import { linkPath, settleChannel } from './channels.ts';
-import type { ChannelRecord } from './journal.ts';
+import { linkPath, type SettledChannel, settleChannel } from './channels.ts';
 import { isFull, spendReserve } from './reserve.ts';
 
 export interface ChangeOptions {
@@ -41,7 +40,7 @@ export async function change<T>(
   channel: string,
   what: string,
   options: ChangeOptions,
-  action: (fs: FileSystem, record: ChannelRecord | undefined) => Promise<T>,
+  action: (fs: FileSystem, channel: SettledChannel | undefined) => Promise<T>,
   frees = true,
 ): Promise<T> {
   const fs = options.fileSystem ?? disk;

@@ -6,13 +6,19 @@ import { type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import {
   type ChannelRecord,
+  type ChannelState,
+  checkpointOf,
   type Entry,
+  emptyState,
+  type Folded,
   foldJournal,
   formatEntries,
   type Generation,
   parseJournal,
-  settle,
+  parseLine,
+  stateOf,
 } from './journal.ts';
+import { type JournalEnd, readFromLast } from './tail.ts';
 
 const JOURNAL = 'journal';
 
@@ -54,44 +60,90 @@ export function checkChannelName(channel: string): void {
   }
 }
 
-/** A channel that has never been published to. */
-export function emptyRecord(name: string): ChannelRecord {
-  return { name, current: null, generations: [], flips: [] };
-}
-
-/** A channel's history as it is on the disk. */
-export interface StoredChannel {
-  /** A move that a crash cut short is settled by what the symlink says. */
-  readonly record: ChannelRecord;
-  /** What the journal itself says of that move. */
-  readonly journal: ChannelRecord;
+/** A channel's history as it is on the disk, or the end of it. */
+export interface StoredChannel extends Folded {
   /** Bytes of the journal that are whole, and all that there are: more when a crash tore its last line. */
   readonly whole: number;
   readonly size: number;
+  /** Whole bytes since the last checkpoint. */
+  readonly tail: number;
 }
 
-/** Reads a channel's history; undefined when there never was such a channel. */
-export async function readStored(home: Home, channel: string): Promise<StoredChannel | undefined> {
+/** What a journal is searched for when only where its channel stands is asked. */
+const CHECKPOINT_MARK = '{"type":"checkpoint",';
+
+/**
+ * Reads a channel's history; undefined when there never was such a channel.
+ * @param extent `tail`: from the last checkpoint on, at the same cost whatever the channel's age; damage above it
+ * is not seen
+ */
+export async function readStored(
+  home: Home,
+  channel: string,
+  extent: 'all' | 'tail',
+): Promise<StoredChannel | undefined> {
   const file = journalPath(home, channel);
-  const bytes = await readIfAny(file);
-  if (bytes === undefined) return undefined;
+  const end = extent === 'tail' ? await readFromLast(file, CHECKPOINT_MARK) : await wholeFile(file);
+  if (end === undefined) return undefined;
+  const { bytes, offset } = end;
   const read = parseJournal(bytes);
-  if ('damagedLine' in read) {
+  if ('damagedLine' in read) return damaged(read.damagedLine);
+  // A crash while the channel's very first line was written: there is no such channel yet.
+  if (read.entries.length === 0) return undefined;
+  const folded = foldJournal(channel, read.entries, await readlinkIfAny(linkPath(home, channel)));
+  if ('damagedLine' in folded) return damaged(folded.damagedLine);
+  return { ...folded, whole: offset + read.whole, size: offset + bytes.length, tail: read.whole };
+
+  async function damaged(line: number): Promise<StoredChannel | undefined> {
+    // Its number in the file is known to who reads all of it.
+    if (offset > 0) return readStored(home, channel, 'all');
     throw new KilnError('integrity', 'the history of the channel is damaged', {
-      place: { file, line: read.damagedLine },
+      place: { file, line },
       hint: `what nodes boot is not affected (${linkPath(home, channel)} says it); restore the file from a backup`,
     });
   }
-  // A crash while the channel's very first line was written: there is no such channel yet.
-  if (read.entries.length === 0) return undefined;
-  const journal = foldJournal(channel, read.entries);
-  const record = settle(journal, await readlinkIfAny(linkPath(home, channel)));
-  return { record, journal, whole: read.whole, size: bytes.length };
 }
 
-/** Reads a channel's history with a move that a crash cut short settled by what the symlink says; undefined for none. */
+async function wholeFile(path: string): Promise<JournalEnd | undefined> {
+  const bytes = await readIfAny(path);
+  return bytes === undefined ? undefined : { bytes, offset: 0 };
+}
+
+/**
+ * Reads all of a channel's history, with a move that a crash cut short settled by what the symlink says; undefined for
+ * none. @throws KilnError `integrity` when any of it is damaged
+ */
 export async function readChannel(home: Home, channel: string): Promise<ChannelRecord | undefined> {
-  return (await readStored(home, channel))?.record;
+  return (await readStored(home, channel, 'all'))?.record;
+}
+
+/** Reads where a channel stands, whatever its age; undefined where there is no such channel. */
+export async function readState(home: Home, channel: string): Promise<ChannelState | undefined> {
+  const stored = await readStored(home, channel, 'tail');
+  return stored === undefined ? undefined : stateOf(stored.record);
+}
+
+/** A generation of a channel by its number, at the cost of how long ago it was named; undefined for none. */
+export async function readGeneration(
+  home: Home,
+  { name, current, latest }: ChannelState,
+  number: number,
+): Promise<Generation | undefined> {
+  if (number < 1 || number > latest) return undefined;
+  if (current?.generation === number) return current;
+  // Wherever an entry names it, it names all of it; numbers that were done are not used again.
+  const end = await readFromLast(journalPath(home, name), `{"generation":${number},`);
+  const [line = ''] = end?.bytes.toString('utf8', 0, end.bytes.indexOf(0x0a)).split('\n') ?? [];
+  const entry = parseLine(line);
+  const named =
+    entry?.type === 'intent'
+      ? [entry.generation, entry.back]
+      : entry?.type === 'checkpoint'
+        ? [entry.current]
+        : [];
+  const found = named.find((one) => one?.generation === number);
+  if (found) return found;
+  return (await readChannel(home, name))?.generations.find(({ generation }) => generation === number);
 }
 
 /** Appends to a channel's journal; durable when it returns. Makes the journal where there is none. */
@@ -115,18 +167,33 @@ export async function appendEntries(
   }
 }
 
+/** Where a channel stands, as who is about to change it sees it. */
+export interface SettledChannel {
+  readonly state: ChannelState;
+  /** What its journal needs before the next entry: a first line, or a checkpoint when the last one is far. */
+  readonly preamble: readonly Entry[];
+}
+
+/** Bytes of a journal from one checkpoint to the next: a hundred flips or so. */
+const CHECKPOINT_EVERY = 32 * 1024;
+
+/** A channel that has never been published to. */
+export function newChannel(name: string): SettledChannel {
+  return { state: emptyState(name), preamble: [{ type: 'channel', format: 'kiln-journal/1', name }] };
+}
+
 /**
  * Writes down what a crash left open: cuts a torn line off, and notes a pending move as done or dropped.
  * The caller holds the publish lock.
- * @returns the settled record; undefined when there is no such channel
+ * @returns undefined when there is no such channel
  */
 export async function settleChannel(
   fs: FileSystem,
   home: Home,
   channel: string,
-): Promise<ChannelRecord | undefined> {
+): Promise<SettledChannel | undefined> {
   const file = journalPath(home, channel);
-  const stored = await readStored(home, channel);
+  const stored = await readStored(home, channel, 'tail');
   if (stored === undefined) {
     // Torn in its first line, or made and never written to.
     if ((await fs.look(file)) === undefined) return undefined;
@@ -135,20 +202,18 @@ export async function settleChannel(
     await fs.sync(dirname(file));
     return undefined;
   }
-  const { record, journal, whole, size } = stored;
-  if (size > whole) {
-    await fs.truncate(file, whole);
+  if (stored.size > stored.whole) {
+    await fs.truncate(file, stored.whole);
     await fs.sync(file);
   }
-  if (journal.pending !== undefined) {
+  if (stored.closing !== undefined) {
     // The rename may have happened and not be durable yet: before it is noted as done it has to be.
     const directory = dirname(linkPath(home, channel));
     if ((await fs.look(directory)) !== undefined) await fs.sync(directory);
-    const { to } = journal.pending.flip;
-    const happened = record.flips.length > journal.flips.length;
-    await appendEntries(fs, home, channel, [{ type: happened ? 'done' : 'dropped', to }]);
+    await appendEntries(fs, home, channel, [stored.closing]);
   }
-  return record;
+  const state = stateOf(stored.record);
+  return { state, preamble: stored.tail > CHECKPOINT_EVERY ? [checkpointOf(state)] : [] };
 }
 
 async function readIfAny(path: string): Promise<Buffer | undefined> {
@@ -160,11 +225,18 @@ async function readIfAny(path: string): Promise<Buffer | undefined> {
   }
 }
 
-/** Every channel's record, sorted by name. */
+/** Every channel with its whole history, sorted by name. */
 export async function listChannels(home: Home): Promise<ChannelRecord[]> {
   const names = await channelNames(home);
   const records = await Promise.all(names.map((name) => readChannel(home, name)));
   return records.filter((record) => record !== undefined);
+}
+
+/** Where every channel stands, sorted by name; costs the same whatever their age. */
+export async function listStates(home: Home): Promise<ChannelState[]> {
+  const names = await channelNames(home);
+  const states = await Promise.all(names.map((name) => readState(home, name)));
+  return states.filter((state) => state !== undefined);
 }
 
 /** The names of all channels, sorted. */
@@ -180,16 +252,6 @@ export async function channelNames(home: Home, prefix = ''): Promise<string[]> {
     else if (entry.name === JOURNAL && prefix !== '') names.push(prefix);
   }
   return names;
-}
-
-/** The generation that the channel points to now. */
-export function currentGeneration(record: ChannelRecord): Generation | undefined {
-  return findGeneration(record, record.current);
-}
-
-/** A generation by its number. */
-export function findGeneration(record: ChannelRecord, number: number | null): Generation | undefined {
-  return record.generations.find(({ generation }) => generation === number);
 }
 
 /** @throws KilnError for a channel that was never published to. */

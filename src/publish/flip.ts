@@ -2,8 +2,8 @@ import { dirname, posix } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { type FileSystem, makeDirectories, pointLink } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { appendEntries, linkPath } from './channels.ts';
-import type { ChannelRecord, Entry, Intent } from './journal.ts';
+import { appendEntries, linkPath, type SettledChannel } from './channels.ts';
+import type { Entry, Intent } from './journal.ts';
 import { isFull, spendReserve } from './reserve.ts';
 
 /**
@@ -12,13 +12,18 @@ import { isFull, spendReserve } from './reserve.ts';
  * (durably, and read back), the move is noted as done. Whatever cuts this short, the link says which of the
  * two happened, and the next one to come settles the journal by it.
  */
-export async function flip(fs: FileSystem, home: Home, record: ChannelRecord, intent: Intent): Promise<void> {
-  const link = linkPath(home, record.name);
-  await assertPlaceForLink(fs, home.tftp, record.name);
+export async function flip(
+  fs: FileSystem,
+  home: Home,
+  { state: { name }, preamble }: SettledChannel,
+  intent: Intent,
+): Promise<void> {
+  const link = linkPath(home, name);
+  await assertPlaceForLink(fs, home.tftp, name);
   await makeDirectories(fs, dirname(link));
-  await appendEntries(fs, home, record.name, [...opening(record), { type: 'intent', ...intent }]);
+  await appendEntries(fs, home, name, [...preamble, { type: 'intent', ...intent }]);
   await pointLink(fs, intent.target, link);
-  await noteDone(fs, home, record.name, intent.flip.to);
+  await noteDone(fs, home, name, intent.flip.to);
 }
 
 /** Nodes boot the new generation by now: that the disk is full at this moment is no reason to call it a failure. */
@@ -32,22 +37,11 @@ async function noteDone(fs: FileSystem, home: Home, channel: string, to: number)
   }
 }
 
-/** What a journal begins with. */
-export function opening(record: ChannelRecord): Entry[] {
-  if (record.opened === true) return [];
-  return [{ type: 'channel', format: 'kiln-journal/1', name: record.name }];
-}
-
 /** Points a channel's link to where its record says that it points: mends one that was removed or moved by hand. */
-export async function mendLink(
-  fs: FileSystem,
-  home: Home,
-  record: ChannelRecord,
-  target: string,
-): Promise<void> {
-  const link = linkPath(home, record.name);
+export async function mendLink(fs: FileSystem, home: Home, channel: string, target: string): Promise<void> {
+  const link = linkPath(home, channel);
   if ((await fs.readlink(link)) === target) return;
-  await assertPlaceForLink(fs, home.tftp, record.name);
+  await assertPlaceForLink(fs, home.tftp, channel);
   await makeDirectories(fs, dirname(link));
   await pointLink(fs, target, link);
 }

@@ -8,7 +8,7 @@ import type { Home } from '../platform/home.ts';
 import { type Lock, tryLock } from '../platform/lock.ts';
 import { assertCanaryChannels } from './canary.ts';
 import { withPublishLock } from './change.ts';
-import { linkPath, listChannels } from './channels.ts';
+import { linkPath, listChannels, listStates } from './channels.ts';
 import { type CacheLimits, cacheGarbage } from './gc-cache.ts';
 import { listPlaced } from './modules.ts';
 import { bundleOfLink, isRecent, neededByChannels, type Retention } from './needed.ts';
@@ -66,7 +66,7 @@ export async function collectGarbage(home: Home, options: GcOptions): Promise<Gc
 /** @throws KilnError `integrity` for a channel that leads nowhere, or a canary of no channel */
 async function assertNothingDangles(home: Home): Promise<void> {
   await assertCanaryChannels(home);
-  for (const { name, current } of await listChannels(home)) {
+  for (const { name, current } of await listStates(home)) {
     if (current === null || (await exists(linkPath(home, name)))) continue;
     throw new KilnError('integrity', `channel ${name} leads nowhere: nothing was dropped`, {
       place: { file: linkPath(home, name) },

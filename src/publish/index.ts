@@ -3,16 +3,17 @@ export type { ChangeOptions } from './change.ts';
 export {
   channelNames,
   checkChannelName,
-  currentGeneration,
   linkPath,
   linkTarget,
   listChannels,
+  listStates,
   readChannel,
+  readState,
   unknownChannel,
 } from './channels.ts';
 export { collectGarbage, type Garbage, type GcOptions, type GcReport } from './gc.ts';
 export { inspectServing, type ServingFault, type ServingReport } from './inspect.ts';
-export type { ChannelRecord, Flip, Generation, Pin } from './journal.ts';
+export type { ChannelRecord, ChannelState, Flip, Generation, Pin } from './journal.ts';
 export { listPlaced, placeModules } from './modules.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
 export { objections, type Policy, policyPath, readPolicy, STRICT } from './policy.ts';

@@ -6,8 +6,7 @@ import { exists, readlinkIfAny } from '../platform/files.ts';
 import { disk, isTemporary } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { canaryLinks } from './canary.ts';
-import { channelNames, currentGeneration, linkPath, readChannel, targetOf } from './channels.ts';
-import type { ChannelRecord } from './journal.ts';
+import { channelNames, linkPath, readChannel, targetOf } from './channels.ts';
 import { modulesFaults } from './modules.ts';
 import { bundleOf } from './publish.ts';
 import { type TftpEntry, walkTftp } from './recover.ts';
@@ -64,10 +63,8 @@ export async function inspectServing(home: Home): Promise<ServingReport> {
 /** One channel: its history can be read, its link says what that says, and what it leads to is whole. */
 async function inspectChannel(home: Home, channel: string): Promise<ServingFault[]> {
   const path = relative(home.root, linkPath(home, channel));
-  let record: ChannelRecord | undefined;
   try {
-    record = await readChannel(home, channel);
-    const now = record === undefined ? undefined : currentGeneration(record);
+    const now = (await readChannel(home, channel))?.current ?? undefined;
     if (now === undefined) return [];
     const target = await readlinkIfAny(linkPath(home, channel));
     const wanted = targetOf(channel, now);

@@ -32,31 +32,43 @@ export interface Pin {
 }
 
 /**
- * A channel's history. The symlink alone says what nodes boot; this says which generation that is, and how
- * it came about. `pending` is the intent noted before the symlink moves: found at a start, the symlink tells
- * whether the move happened.
+ * Where a channel stands: what its next flip has to know, and no more. The symlink alone says what nodes boot;
+ * this says which generation that is.
  */
-export interface ChannelRecord {
+export interface ChannelState {
   readonly name: string;
-  readonly current: number | null;
-  readonly generations: readonly Generation[];
-  readonly flips: readonly Flip[];
+  /** What it points to; null before its first flip. */
+  readonly current: Generation | null;
+  /** The number of its newest generation; 0 for none. */
+  readonly latest: number;
+  /** The flip that got it to where it is. */
+  readonly moved: Flip | null;
   readonly pin?: Pin;
-  readonly pending?: Intent;
-  /** The journal has its first line. */
-  readonly opened?: true;
 }
 
-/** A move about to be made; with a generation when that is a new one. */
+/** A channel with its whole history. */
+export interface ChannelRecord extends ChannelState {
+  readonly generations: readonly Generation[];
+  readonly flips: readonly Flip[];
+}
+
+/** A move about to be made, noted before the symlink moves: found at a start, the symlink tells whether it happened. */
 export interface Intent {
   readonly flip: Flip;
   readonly target: string;
+  /** The generation, when the move makes a new one. */
   readonly generation?: Generation;
+  /** The generation that it goes back to, said again, so that nobody has to look for it further up. */
+  readonly back?: Generation;
 }
+
+/** What all that stands above it in the journal comes to: nobody has to read further up to go on. */
+export type Checkpoint = Pick<ChannelState, 'current' | 'latest' | 'moved' | 'pin'>;
 
 /** A line of a channel's journal. */
 export type Entry =
   | { readonly type: 'channel'; readonly format: 'kiln-journal/1'; readonly name: string }
+  | ({ readonly type: 'checkpoint' } & Checkpoint)
   | ({ readonly type: 'intent' } & Intent)
   | { readonly type: 'done'; readonly to: number }
   | { readonly type: 'dropped'; readonly to: number }
@@ -112,7 +124,8 @@ function hasWholeLine(bytes: Buffer, from: number): boolean {
   return rest.slice(0, -1).some((text) => parseLine(text) !== undefined);
 }
 
-function parseLine(text: string): Entry | undefined {
+/** Reads a line without its end; undefined for one that is torn or damaged. */
+export function parseLine(text: string): Entry | undefined {
   const json = text.slice(9);
   if (text[8] !== ' ' || text.slice(0, 8) !== checksum(json)) return undefined;
   return JSON.parse(json) as Entry;
@@ -122,51 +135,103 @@ function checksum(json: string): string {
   return crc32(json).toString(16).padStart(8, '0');
 }
 
-/** Pure: the record that a journal's entries come to; a move that was not noted as done is still pending. */
-export function foldJournal(name: string, entries: readonly Entry[]): ChannelRecord {
-  const generations: Generation[] = [];
-  const flips: Flip[] = [];
-  let current: number | null = null;
-  let pin: Pin | undefined;
-  let pending: Intent | undefined;
-  for (const entry of entries) {
-    if (entry.type === 'intent') {
-      const { flip, target, generation } = entry;
-      pending = { flip, target, ...(generation === undefined ? {} : { generation }) };
-    } else if (entry.type === 'done' && pending !== undefined) {
-      if (pending.generation !== undefined) generations.push(pending.generation);
-      flips.push(pending.flip);
-      current = pending.flip.to;
-      pending = undefined;
-    } else if (entry.type === 'dropped') {
-      pending = undefined;
-    } else if (entry.type === 'pin') {
-      pin = { at: entry.at, by: entry.by, reason: entry.reason, generation: entry.generation };
-    } else if (entry.type === 'unpin') {
-      pin = undefined;
-    }
-  }
-  return {
-    name,
-    current,
-    generations,
-    flips,
-    opened: true,
-    ...(pin === undefined ? {} : { pin }),
-    ...(pending === undefined ? {} : { pending }),
-  };
+/** A channel that has never been published to. */
+export function emptyState(name: string): ChannelState {
+  return { name, current: null, latest: 0, moved: null };
 }
 
-/** Pure: applies or drops a pending move according to where the symlink points. */
-export function settle(record: ChannelRecord, target: string | undefined): ChannelRecord {
-  if (record.pending === undefined) return record;
-  const { pending, ...settled } = record;
-  if (target !== pending.target) return settled;
-  return {
-    ...settled,
-    current: pending.flip.to,
-    flips: [...record.flips, pending.flip],
-    generations:
-      pending.generation === undefined ? record.generations : [...record.generations, pending.generation],
+/** Where a channel stands, without its history. */
+export function stateOf({ generations, flips, ...state }: ChannelRecord): ChannelState {
+  return state;
+}
+
+/** The checkpoint that says where a channel stands. */
+export function checkpointOf({ current, latest, moved, pin }: ChannelState): Entry {
+  return { type: 'checkpoint', current, latest, moved, ...(pin === undefined ? {} : { pin }) };
+}
+
+/** What a journal comes to. */
+export interface Folded {
+  readonly record: ChannelRecord;
+  /** The entry that ends a move which was not noted as done; undefined where none is open. */
+  readonly closing: Entry | undefined;
+}
+
+/**
+ * Pure: what a journal's entries come to; a move that a crash cut short counts as done or dropped by where the symlink
+ * points.
+ * @param entries from the journal's beginning, or from a checkpoint: then the record has what follows that alone
+ * @param target what the channel's symlink says; undefined where there is none
+ * @returns the number of the line (from 1) of a checkpoint that says something else than the entries before it
+ */
+export function foldJournal(
+  name: string,
+  entries: readonly Entry[],
+  target: string | undefined,
+): Folded | { readonly damagedLine: number } {
+  const generations: Generation[] = [];
+  const flips: Flip[] = [];
+  let now: Standing = emptyState(name);
+  const apply = (entry: Entry) => {
+    if (entry.type === 'done' && now.pending !== undefined) {
+      if (now.pending.generation !== undefined) generations.push(now.pending.generation);
+      flips.push(now.pending.flip);
+    }
+    now = next(now, entry);
   };
+  for (const [index, entry] of entries.entries()) {
+    if (entry.type === 'checkpoint' && index > 0 && !isSame(entry, checkpointOf(now))) {
+      return { damagedLine: index + 1 };
+    }
+    apply(entry);
+  }
+  const closing = closingOf(now, target);
+  if (closing !== undefined) apply(closing);
+  return { record: { ...now, generations, flips }, closing };
+}
+
+interface Standing extends ChannelState {
+  readonly pending?: Intent;
+}
+
+function isSame(one: Entry, other: Entry): boolean {
+  return JSON.stringify(one) === JSON.stringify(other);
+}
+
+function closingOf({ pending }: Standing, target: string | undefined): Entry | undefined {
+  if (pending === undefined) return undefined;
+  return { type: target === pending.target ? 'done' : 'dropped', to: pending.flip.to };
+}
+
+function next(now: Standing, entry: Entry): Standing {
+  const { pending, ...settled } = now;
+  switch (entry.type) {
+    case 'channel':
+      return now;
+    case 'checkpoint': {
+      const { type, ...checkpoint } = entry;
+      return { name: now.name, ...checkpoint };
+    }
+    case 'intent': {
+      const { type, ...intent } = entry;
+      return { ...settled, pending: intent };
+    }
+    case 'done':
+      return pending === undefined ? now : arrive(settled, pending);
+    case 'dropped':
+      return settled;
+    case 'pin': {
+      const { type, ...pin } = entry;
+      return { ...now, pin };
+    }
+    case 'unpin': {
+      const { pin, ...free } = now;
+      return free;
+    }
+  }
+}
+
+function arrive(state: ChannelState, { flip, generation, back }: Intent): ChannelState {
+  const current = generation ?? back ?? null;
+  return { ...state, current, latest: Math.max(state.latest, generation?.generation ?? 0), moved: flip };
 }

@@ -25,7 +25,7 @@ export function neededByChannels(
       const bundle = generation === null || generation === undefined ? undefined : bundles.get(generation);
       if (bundle !== undefined && !needed.has(bundle)) needed.set(bundle, why);
     };
-    need(channel.current, `${channel.name} points to it`);
+    need(channel.current?.generation, `${channel.name} points to it`);
     need(channel.pin?.generation, `${channel.name} was pinned to it`);
     for (const { generation } of channel.generations.slice(-retention.keep)) {
       need(generation, `generation ${generation} of ${channel.name}, one of the last ${retention.keep}`);

@@ -2,15 +2,16 @@ import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { type ChangeOptions, change, stamp } from './change.ts';
 import { appendEntries, checkChannelName, unknownChannel } from './channels.ts';
-import type { ChannelRecord, Pin } from './journal.ts';
+import type { ChannelState, Pin } from './journal.ts';
 
 /** Holds a channel where it is until it is unpinned. @returns the pin; the one that was there already counts */
 export async function pinChannel(home: Home, channel: string, options: ChangeOptions = {}): Promise<Pin> {
   checkChannelName(channel);
-  return change(home, channel, `pin ${channel}`, options, async (fs, record) => {
-    if (record === undefined) throw unknownChannel(channel);
-    if (record.pin !== undefined) return record.pin;
-    const pin: Pin = { ...stamp(options, 'pinned by hand'), generation: record.current };
+  return change(home, channel, `pin ${channel}`, options, async (fs, settled) => {
+    if (settled === undefined) throw unknownChannel(channel);
+    const { current, pin: before } = settled.state;
+    if (before !== undefined) return before;
+    const pin: Pin = { ...stamp(options, 'pinned by hand'), generation: current?.generation ?? null };
     await appendEntries(fs, home, channel, [{ type: 'pin', ...pin }]);
     return pin;
   });
@@ -23,16 +24,17 @@ export async function unpinChannel(
   options: ChangeOptions = {},
 ): Promise<Pin | undefined> {
   checkChannelName(channel);
-  return change(home, channel, `unpin ${channel}`, options, async (fs, record) => {
-    if (record === undefined) throw unknownChannel(channel);
-    if (record.pin === undefined) return undefined;
+  return change(home, channel, `unpin ${channel}`, options, async (fs, settled) => {
+    if (settled === undefined) throw unknownChannel(channel);
+    const { pin } = settled.state;
+    if (pin === undefined) return undefined;
     await appendEntries(fs, home, channel, [{ type: 'unpin', ...stamp(options, 'unpinned by hand') }]);
-    return record.pin;
+    return pin;
   });
 }
 
 /** @throws KilnError `failed` that says who pinned the channel and why, unless it is to be flipped all the same */
-export function assertNotPinned({ name, pin }: ChannelRecord, options: ChangeOptions): void {
+export function assertNotPinned({ name, pin }: ChannelState, options: ChangeOptions): void {
   if (pin === undefined || options.force === true) return;
   throw new KilnError(
     'failed',

@@ -6,16 +6,16 @@ import type { Home } from '../platform/home.ts';
 import { type ChangeOptions, change, stamp } from './change.ts';
 import {
   checkChannelName,
-  currentGeneration,
-  emptyRecord,
-  findGeneration,
   linkTarget,
-  readChannel,
+  newChannel,
+  readGeneration,
+  readState,
+  type SettledChannel,
   targetOf,
   unknownChannel,
 } from './channels.ts';
 import { flip, mendLink } from './flip.ts';
-import type { ChannelRecord, Generation } from './journal.ts';
+import type { ChannelState, Generation } from './journal.ts';
 import { placeModules } from './modules.ts';
 import { assertNotPinned } from './pin.ts';
 import { assertPolicy } from './policy.ts';
@@ -54,24 +54,25 @@ export async function publishBundle(
   checkChannelName(channel);
   const { id, recipe, variant } = bundle.manifest;
   const what = `publish ${id} to ${channel}`;
-  const action = async (fs: FileSystem, known: ChannelRecord | undefined): Promise<Published> => {
-    const record = known ?? emptyRecord(channel);
-    const now = currentGeneration(record);
+  const action = async (fs: FileSystem, known: SettledChannel | undefined): Promise<Published> => {
+    const settled = known ?? newChannel(channel);
+    const { state } = settled;
+    const now = state.current ?? undefined;
     const file = singleFile(bundle, options.singleFile ?? now?.file !== undefined);
     const target = linkTarget(channel, id, file);
     const same =
       now?.recipe === recipe && now.variant === variant && targetOf(channel, now) === target
         ? now
         : undefined;
-    if (same === undefined) assertNotPinned(record, options);
+    if (same === undefined) assertNotPinned(state, options);
     await keepReserve(fs, home);
     await makeReady(fs, home, bundle);
     if (same !== undefined) {
-      await mendLink(fs, home, record, target);
+      await mendLink(fs, home, channel, target);
       return { channel, generation: same.generation, bundle: id, flipped: false };
     }
     const { at, by, reason } = stamp(options, 'built');
-    const number = (record.generations.at(-1)?.generation ?? 0) + 1;
+    const number = state.latest + 1;
     const made = file === undefined ? {} : { file };
     const generation: Generation = {
       generation: number,
@@ -83,8 +84,8 @@ export async function publishBundle(
       by,
       reason,
     };
-    await flip(fs, home, record, {
-      flip: { at, by, reason, from: record.current, to: number },
+    await flip(fs, home, settled, {
+      flip: { at, by, reason, from: now?.generation ?? null, to: number },
       target,
       generation,
     });
@@ -105,19 +106,21 @@ export async function rollback(
   options: ChangeOptions = {},
 ): Promise<Published> {
   checkChannelName(channel);
-  const action = async (fs: FileSystem, record: ChannelRecord | undefined): Promise<Published> => {
-    if (record === undefined) throw unknownChannel(channel);
-    const generation = chooseGeneration(record, to);
-    const flipped = generation.generation !== record.current;
-    if (flipped) assertNotPinned(record, options);
+  const action = async (fs: FileSystem, settled: SettledChannel | undefined): Promise<Published> => {
+    if (settled === undefined) throw unknownChannel(channel);
+    const { state } = settled;
+    const from = state.current?.generation ?? null;
+    const generation = await chooseGeneration(home, state, to);
+    const flipped = generation.generation !== from;
+    if (flipped) assertNotPinned(state, options);
     await makeReady(fs, home, await bundleOf(home, generation));
     const target = targetOf(channel, generation);
     if (flipped) {
       const { at, by, reason } = stamp(options, `rolled back to ${generation.generation}`);
-      const move = { at, by, reason, from: record.current, to: generation.generation };
-      await flip(fs, home, record, { flip: move, target });
+      const move = { at, by, reason, from, to: generation.generation };
+      await flip(fs, home, settled, { flip: move, target, back: generation });
     } else {
-      await mendLink(fs, home, record, target);
+      await mendLink(fs, home, channel, target);
     }
     return { channel, generation: generation.generation, bundle: generation.bundle, flipped };
   };
@@ -135,8 +138,7 @@ export async function promote(
   options: PublishOptions = {},
 ): Promise<Published> {
   checkChannelName(from);
-  const record = await readChannel(home, from);
-  const generation = record === undefined ? undefined : currentGeneration(record);
+  const generation = (await readState(home, from))?.current ?? undefined;
   if (generation === undefined) throw unknownChannel(from);
   const bundle = await bundleOf(home, generation);
   const reason = `promoted from ${from}, generation ${generation.generation}`;
@@ -157,17 +159,20 @@ function singleFile(bundle: StoredBundle, wanted: boolean): string | undefined {
   return ['vmlinuz.nbi', 'vmlinuz'].find((name) => bundle.manifest.files[name] !== undefined);
 }
 
-function chooseGeneration(record: ChannelRecord, to: number | undefined): Generation {
-  const before = record.generations.findLast(({ generation }) => generation < (record.current ?? 0));
-  const found = to === undefined ? before : findGeneration(record, to);
+async function chooseGeneration(
+  home: Home,
+  state: ChannelState,
+  to: number | undefined,
+): Promise<Generation> {
+  const { name, current, latest } = state;
+  const found = await readGeneration(home, state, to ?? (current?.generation ?? 0) - 1);
   if (found !== undefined) return found;
-  const [first, last] = [record.generations[0]?.generation, record.generations.at(-1)?.generation];
   throw new KilnError(
     'usage',
     to === undefined
-      ? `channel ${record.name} is at its first generation`
-      : `channel ${record.name} has no generation ${to}`,
-    { hint: `it has ${first} to ${last}; kiln channels ${record.name} shows them` },
+      ? `channel ${name} is at its first generation`
+      : `channel ${name} has no generation ${to}`,
+    { hint: `it has 1 to ${latest}; kiln history ${name} shows them` },
   );
 }
 

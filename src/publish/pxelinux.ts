@@ -7,7 +7,7 @@ import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../pla
 import type { Home } from '../platform/home.ts';
 import { requireToolsOf } from '../platform/hosttools.ts';
 import { type ChangeOptions, change } from './change.ts';
-import { checkChannelName, currentGeneration, unknownChannel } from './channels.ts';
+import { checkChannelName, unknownChannel } from './channels.ts';
 import { assertPlaceForLink } from './flip.ts';
 
 /** A way by which PXELINUX finds its configuration: its name in pxelinux.cfg/, and where that leads. */
@@ -41,8 +41,8 @@ export async function pointPxelinux(
   checkChannelName(channel);
   const ways = nodes.map((node): PxelinuxWay => ({ name: configName(node), channel }));
   await requireToolsOf(['PXELINUX', "SYSLINUX's modules"], 'nodes that boot by PXELINUX');
-  return change(home, channel, `pxelinux ${channel}`, options, async (fs, record) => {
-    if (record === undefined || currentGeneration(record) === undefined) throw unknownChannel(channel);
+  return change(home, channel, `pxelinux ${channel}`, options, async (fs, settled) => {
+    if ((settled?.state.current ?? null) === null) throw unknownChannel(channel);
     if (!(await exists(join(home.tftp, channel, DIRECTORY)))) {
       throw new KilnError('usage', `${channel} has no configuration for PXELINUX`, {
         hint: 'the recipe has to ask for images: [pxe], and the channel must not be a single file',

@@ -4,7 +4,7 @@ import { KilnError } from '../platform/errors.ts';
 import { disk } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { withPublishLock } from './change.ts';
-import { currentGeneration, linkPath, listChannels, targetOf } from './channels.ts';
+import { linkPath, listStates, targetOf } from './channels.ts';
 import { mendLink } from './flip.ts';
 import { mendModules, placeModules } from './modules.ts';
 import { bundleOf } from './publish.ts';
@@ -38,18 +38,17 @@ export async function repair(home: Home): Promise<Repairs> {
     for (const bundle of await listBundles(home)) {
       await attempt(() => repairServed(home, bundle));
     }
-    for (const record of await listChannels(home)) {
-      const now = currentGeneration(record);
-      if (now === undefined) continue;
+    for (const { name, current: now } of await listStates(home)) {
+      if (now === null) continue;
       await attempt(async () => {
         const bundle = await bundleOf(home, now);
         const repaired = await repairModules(home, bundle);
         await assertBundle(bundle.directory, bundle.manifest);
         await placeBundle(home.tftp, bundle);
-        const target = targetOf(record.name, now);
-        if ((await disk.readlink(linkPath(home, record.name))) === target) return repaired;
-        await mendLink(disk, home, record, target);
-        return [...repaired, `pointed ${record.name} to ${target}`];
+        const target = targetOf(name, now);
+        if ((await disk.readlink(linkPath(home, name))) === target) return repaired;
+        await mendLink(disk, home, name, target);
+        return [...repaired, `pointed ${name} to ${target}`];
       });
     }
     return { done, failed };

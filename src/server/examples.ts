@@ -6,7 +6,7 @@ import { KilnError } from '../platform/errors.ts';
 import { exists, listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { userName } from '../platform/user.ts';
-import { currentGeneration, listChannels } from '../publish/index.ts';
+import { listStates } from '../publish/index.ts';
 
 /** A configuration file of another program, made for one home. */
 export interface Example {
@@ -63,11 +63,9 @@ interface ChannelExample {
 
 async function channelExamples(home: Home): Promise<ChannelExample[]> {
   return Promise.all(
-    (await listChannels(home)).map(async (record) => {
-      const { name } = record;
+    (await listStates(home)).map(async ({ name, current }) => {
       const isNbi = await exists(join(home.tftp, name, 'vmlinuz.nbi'));
-      const file =
-        currentGeneration(record)?.file === undefined ? `/${isNbi ? 'vmlinuz.nbi' : 'boot.ipxe'}` : '';
+      const file = current?.file === undefined ? `/${isNbi ? 'vmlinuz.nbi' : 'boot.ipxe'}` : '';
       return { name, tag: name.replaceAll(/[^A-Za-z0-9]/g, '-'), file };
     }),
   );

@@ -59,19 +59,23 @@ async function fiveGenerations() {
 
 describe('what channels need', () => {
   const at = '2026-01-01T00:00:00Z';
+  const generations = [1, 2, 3, 4, 5].map((generation) => ({
+    generation,
+    bundle: `bundle-${generation}`,
+    recipe: 'r',
+    variant: 'v',
+    at,
+    by: 'me',
+    reason: 'test',
+  }));
+  const moved = { at, by: 'me', reason: 'test', from: 3, to: 2 };
   const record: ChannelRecord = {
     name: 'lts/x',
-    current: 2,
-    generations: [1, 2, 3, 4, 5].map((generation) => ({
-      generation,
-      bundle: `bundle-${generation}`,
-      recipe: 'r',
-      variant: 'v',
-      at,
-      by: 'me',
-      reason: 'test',
-    })),
-    flips: [{ at, by: 'me', reason: 'test', from: 3, to: 2 }],
+    current: generations[1] ?? null,
+    latest: 5,
+    moved,
+    generations,
+    flips: [moved],
     pin: { at, by: 'me', reason: 'test', generation: 1 },
   };
   const needed = (keep: number, now: string) =>

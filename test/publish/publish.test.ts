@@ -41,7 +41,7 @@ describe('a channel', () => {
       [1, 'one'],
       [2, 'two'],
     ]);
-    expect(record?.current).toBe(2);
+    expect(record?.current?.generation).toBe(2);
     expect(record?.flips.map(({ from, to, reason }) => [from, to, reason])).toEqual([
       [null, 1, 'test'],
       [1, 2, 'test'],
@@ -74,7 +74,7 @@ describe('a channel', () => {
     expect(readlinkSync(linkPath(home, 'lts/x'))).toBe('../bundles/two');
     rmSync(bundles[0].directory, { recursive: true });
     await expect(rollback(home, 'lts/x', 1)).rejects.toThrow(/is gone/);
-    expect((await readChannel(home, 'lts/x'))?.current).toBe(2);
+    expect((await readChannel(home, 'lts/x'))?.current?.bundle).toBe('two');
   });
 
   it('never takes the place of something that Kiln did not put there', async () => {

@@ -10,8 +10,9 @@ import { type Home, homeAt } from '../../src/platform/home.ts';
 import { publishBundle, readChannel, rollback } from '../../src/publish/index.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { storeBundle } from './fixture.ts';
+import { shareOf } from './share.ts';
 
-const FLIPS = 1000;
+const FLIPS = shareOf(1000, 100);
 const CLIENTS = 4;
 
 /**

@@ -16,7 +16,7 @@ import {
 } from '../../bundle/index.ts';
 import { gatesOf } from '../../pipeline/gates.ts';
 import { exists } from '../../platform/files.ts';
-import { inspectServing, listChannels } from '../../publish/index.ts';
+import { inspectServing, listStates } from '../../publish/index.ts';
 import type { Job } from '../../queue/job.ts';
 import { sendFile, sizeOf } from '../files.ts';
 import { notFound, orNotFound } from '../problem.ts';
@@ -210,13 +210,11 @@ export function secondsByBundle(jobs: readonly Job[]): ReadonlyMap<string, numbe
 
 /** Describes bundles, after reading once what all of them need. */
 export async function describer({ home, hub }: Server) {
-  const channels = await listChannels(home);
+  const channels = await listStates(home);
   const seconds = secondsByBundle(hub.jobs());
   return async (stored: StoredBundle): Promise<z.input<typeof bundle>> => {
     const { manifest, directory } = stored;
-    const points = channels.filter(({ generations, current }) =>
-      generations.some((one) => one.generation === current && one.bundle === manifest.id),
-    );
+    const points = channels.filter(({ current }) => current?.bundle === manifest.id);
     return {
       id: manifest.id,
       recipe: manifest.recipe,

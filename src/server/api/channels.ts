@@ -5,13 +5,13 @@ import { readlinkIfAny } from '../../platform/files.ts';
 import type { Home } from '../../platform/home.ts';
 import {
   bundleOf,
-  type ChannelRecord,
-  currentGeneration,
+  type ChannelState,
   type Generation,
   linkPath,
-  listChannels,
+  listStates,
   publishBundle,
   readChannel,
+  readState,
   rollback,
 } from '../../publish/index.ts';
 import { notFound } from '../problem.ts';
@@ -34,8 +34,8 @@ export function channelRoutes(api: Api, server: Server): void {
       answers: z.object({ channels: listOf(channel), next: z.string().nullable() }),
     },
     async ({ query }) => {
-      const { items, next } = pageOf(await listChannels(home), (record) => record.name, query);
-      return { channels: await Promise.all(items.map((record) => describe(home, record))), next };
+      const { items, next } = pageOf(await listStates(home), (state) => state.name, query);
+      return { channels: await Promise.all(items.map((state) => describe(home, state))), next };
     },
   );
   api.route(
@@ -48,7 +48,7 @@ export function channelRoutes(api: Api, server: Server): void {
       params: { channel: channelName },
       answers: channel,
     },
-    async ({ params }) => describe(home, await recordOf(home, params.channel)),
+    async ({ params }) => describe(home, known(params.channel, await readState(home, params.channel))),
   );
   api.route(
     {
@@ -66,7 +66,7 @@ export function channelRoutes(api: Api, server: Server): void {
       }),
     },
     async ({ params, query }) => {
-      const record = await recordOf(home, params.channel);
+      const record = known(params.channel, await readChannel(home, params.channel));
       const newest = record.generations.toReversed();
       const { items, next } = pageOf(newest, (one) => String(one.generation), query);
       const seconds = secondsByBundle(server.hub.jobs());
@@ -116,29 +116,27 @@ function changeRoutes(api: Api, { home }: Server): void {
       answers: published,
     },
     async ({ params, body, who }) => {
-      await recordOf(home, params.channel);
+      known(params.channel, await readState(home, params.channel));
       const options = { by: nameOf(who), reason: body.reason, force: body.force };
       return rollback(home, params.channel, body.to, options);
     },
   );
 }
 
-async function recordOf(home: Home, channelPath: string): Promise<ChannelRecord> {
-  const record = await readChannel(home, channelPath);
-  if (record === undefined) throw notFound(`there is no channel ${channelPath}`);
-  return record;
+function known<T>(channelPath: string, found: T | undefined): T {
+  if (found === undefined) throw notFound(`there is no channel ${channelPath}`);
+  return found;
 }
 
-async function describe(home: Home, record: ChannelRecord): Promise<z.input<typeof channel>> {
-  const now = currentGeneration(record);
+async function describe(home: Home, state: ChannelState): Promise<z.input<typeof channel>> {
   return {
-    name: record.name,
-    generation: now?.generation ?? null,
-    bundle: now?.bundle ?? null,
-    target: (await readlinkIfAny(linkPath(home, record.name))) ?? null,
-    since: record.flips.at(-1)?.at ?? null,
-    generations: record.generations.length,
-    pin: record.pin ?? null,
+    name: state.name,
+    generation: state.current?.generation ?? null,
+    bundle: state.current?.bundle ?? null,
+    target: (await readlinkIfAny(linkPath(home, state.name))) ?? null,
+    since: state.moved?.at ?? null,
+    generations: state.latest,
+    pin: state.pin ?? null,
   };
 }
 

@@ -1,0 +1,17 @@
+/**
+ * The crash tests try every operation of every change with KILN_TEST_FAULTS=all, which takes minutes; by default a share
+ * of them, spread evenly, and the first and the last for certain.
+ */
+const ALL = process.env.KILN_TEST_FAULTS === 'all';
+
+/** All of something, or by default every so many-th and the last. @param from where to begin, so that tests differ */
+export function share<T>(all: readonly T[], every: number, from = 0): T[] {
+  return ALL
+    ? [...all]
+    : all.filter((_, index) => index % every === from % every || index === all.length - 1);
+}
+
+/** How often something is done: all of it, or by default less. */
+export function shareOf(count: number, byDefault: number): number {
+  return ALL ? count : byDefault;
+}
