@@ -30,6 +30,7 @@ import { registerServe } from './serve.ts';
 import { registerShow } from './show.ts';
 import { registerToken } from './token.ts';
 import { registerVerify } from './verify.ts';
+import { registerWatch } from './watch.ts';
 import { registerWhy } from './why.ts';
 import { registerWorker } from './worker.ts';
 
@@ -90,6 +91,7 @@ export function createProgram(): Command {
     registerServe,
     registerToken,
     registerWorker,
+    registerWatch,
     registerLogs,
     registerKconfig,
     registerPatch,

@@ -18,10 +18,12 @@ import { listen, parseListen } from '../server/serve.ts';
 import { storeRouter } from '../server/store.ts';
 import { Streams } from '../server/streams.ts';
 import { readTokens, TokenBook } from '../server/tokens.ts';
+import { watchOn } from '../watch/watcher.ts';
 import { type Context, contextOf, sourceChoices, wholeNumber, workshopSettings } from './context.ts';
 import { note, styled } from './output.ts';
 import { numberOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
+import { noteReport, watchContext } from './watch.ts';
 import { noteEnded, noteLeaving, noteTaken } from './work.ts';
 
 interface ServeOptions {
@@ -31,12 +33,13 @@ interface ServeOptions {
   readonly redis?: string;
   readonly store?: string;
   readonly allowHost?: readonly string[];
+  readonly watch: boolean;
 }
 
 export function registerServe(program: Command): void {
   const command = program
     .command('serve')
-    .description('hold the queue of this home and run its jobs; answer the API and the page that shows them')
+    .description('hold the queue of this home, run its jobs and watch for newer patches; answer the API and the page')
     .option('--listen <HOST:PORT>', 'where to answer HTTP', '127.0.0.1:8420')
     .option('--jobs <N>', 'jobs that are run at once (default: one for each core)', wholeNumber)
     .option(
@@ -52,6 +55,7 @@ export function registerServe(program: Command): void {
       'a name besides its own that the server is called by: that of a proxy',
       (name: string, before: readonly string[] = []) => [...before, name],
     )
+    .option('--no-watch', 'look neither upstream nor at files that are edited (kiln watch does)')
     .addHelpText(
       'after',
       `
@@ -104,7 +108,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
     note(`serving ${home.root} on ${listening.url}`);
     const listeners = hub.run();
     try {
-      await Promise.race([work(), listeners]);
+      await withWatcher(context, options, signal, () => Promise.race([work(), listeners]));
     } finally {
       over.abort();
       hub.close();
@@ -128,6 +132,30 @@ async function assertMayListen({ home }: Context, host: string): Promise<void> {
 
 function noteBug(error: unknown): void {
   note(`${styled('red', 'kiln has a bug:')} ${error instanceof Error ? error.stack : String(error)}`);
+}
+
+/** Upstream is asked for the first time when a server has run for so long. */
+const FIRST_ASKED_MS = 60_000;
+
+/** Works, with the watcher beside it. */
+async function withWatcher(
+  context: Context,
+  options: ServeOptions,
+  signal: AbortSignal,
+  work: () => Promise<void>,
+): Promise<void> {
+  if (!options.watch) return work();
+  const done = new AbortController();
+  const watching = watchOn(watchContext(context, AbortSignal.any([signal, done.signal])), {
+    first: 'none',
+    secondMs: FIRST_ASKED_MS,
+    onReport: noteReport,
+    onError: (error) => note(`kiln watch: ${error.message}`),
+  }).catch((error: unknown) => {
+    if (!signal.aborted && !done.signal.aborted) throw error;
+  });
+  const working = work().finally(() => done.abort());
+  await Promise.all([working, watching]);
 }
 
 /** Who runs the jobs, until it is told to stop. */

@@ -91,6 +91,25 @@ export const SETTINGS: readonly Known[] = [
     fallback: () => '',
   },
   {
+    name: 'watch',
+    variable: 'KILN_WATCH',
+    describe: 'recipes that kiln watch and kiln serve look after, separated by ":"; empty: all',
+    fallback: () => '',
+  },
+  {
+    name: 'watch-policy',
+    variable: 'KILN_WATCH_POLICY',
+    describe:
+      'what they do about a newer patch where a recipe does not say: notify, build, testing or publish',
+    fallback: () => 'build',
+  },
+  {
+    name: 'watch-every',
+    variable: 'KILN_WATCH_EVERY',
+    describe: 'how often they ask upstream where a rule does not say, e.g. 6h',
+    fallback: () => '6h',
+  },
+  {
     name: 'progress',
     variable: 'KILN_PROGRESS',
     describe: 'auto, tty, plain, json or none',

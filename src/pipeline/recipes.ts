@@ -56,8 +56,8 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
     );
   }
   const loaded = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
-  const directory = dirname(file);
-  const lockFile = join(directory, `${loaded.recipe.name}.lock.yaml`);
+  const directory = resolve(dirname(file), loaded.recipe.directory ?? '.');
+  const lockFile = join(dirname(file), `${loaded.recipe.name}.lock.yaml`);
   return {
     ...(await withSeries(loaded, directory)),
     reference: isPath ? file : reference,

@@ -3,14 +3,22 @@ import { join } from 'node:path';
 import {
   applyCompat,
   familyFor,
+  type KernelVersion,
   levelTimes,
   readKernelVersion,
   restoreExecutableBits,
 } from '../kernel/index.ts';
-import { applySeries, type SeriesReport } from '../patches/index.ts';
+import { applySeries, type PatchInput, type SeriesReport } from '../patches/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
-import { type FetchedSource, isArchive, isRpm, readPatchBytes, unpackTree } from '../sources/index.ts';
+import {
+  type FetchedSource,
+  isArchive,
+  isRpm,
+  readPatchBytes,
+  type UnpackTreeOptions,
+  unpackTree,
+} from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
 import { sortSources } from './inputs.ts';
 import type { LoadedRecipe } from './recipes.ts';
@@ -86,11 +94,42 @@ async function fillTree(
   const { kernel, patches } = sortSources(recipe.recipe, sources);
   const { kernel: wanted, toolchain } = recipe.recipe;
   const family = familyFor(wanted.version, wanted.arch);
-  const { member } = wanted.source;
-  const unpacked = await unpackTree(kernel, tree, {
+  const { found, numbers, decoder } = await unpackKernel(tree, recipe, kernel, {
     signal,
     log: reporter.log,
     onEvent: reporter.source,
+  });
+  const series = await readPatchSeries(recipe, patches, signal);
+  reporter.progress('tree', `applying ${series.length} patches`);
+  const report = series.length === 0 ? undefined : await applySeries(tree, series, { signal });
+  restoreExecutableBits(tree);
+  const compat = toolchain.compat === 'off' ? 'off' : applyCompat(tree, family.compatRules, signal);
+  applyCompat(tree, family.reproducibleRules, signal);
+  if (family.language === 'cml1') levelTimes(tree);
+  return {
+    version: numbers,
+    extraversion: found.extraversion,
+    decoder,
+    patches: report === undefined ? [] : summarise(report),
+    touchedBy: report?.touchedBy ?? {},
+    compat,
+  };
+}
+
+/**
+ * Unpacks a recipe's kernel.
+ * @throws KilnError `invalid` when the tree is not of the version that the recipe says
+ */
+export async function unpackKernel(
+  tree: string,
+  recipe: LoadedRecipe,
+  kernel: FetchedSource,
+  options: UnpackTreeOptions,
+): Promise<{ readonly found: KernelVersion; readonly numbers: string; readonly decoder: string }> {
+  const { kernel: wanted } = recipe.recipe;
+  const { member } = wanted.source;
+  const { decoder } = await unpackTree(kernel, tree, {
+    ...options,
     ...(member === undefined || (kernel.substituted && !(await isPackage(kernel))) ? {} : { member }),
   });
   const found = readKernelVersion(tree);
@@ -105,7 +144,16 @@ async function fillTree(
       },
     );
   }
-  const series = await Promise.all(
+  return { found, numbers, decoder };
+}
+
+/** A recipe's patches as `applySeries` takes them, in their order. */
+export async function readPatchSeries(
+  recipe: LoadedRecipe,
+  patches: readonly FetchedSource[],
+  signal: AbortSignal,
+): Promise<PatchInput[]> {
+  return Promise.all(
     recipe.recipe.patches.map(async ({ name, strip, fuzz, member }, index) => {
       const source = patches[index];
       if (source === undefined) throw new Error(`no source for patch ${name}`);
@@ -122,20 +170,6 @@ async function fillTree(
       };
     }),
   );
-  reporter.progress('tree', `applying ${series.length} patches`);
-  const report = series.length === 0 ? undefined : await applySeries(tree, series, { signal });
-  restoreExecutableBits(tree);
-  const compat = toolchain.compat === 'off' ? 'off' : applyCompat(tree, family.compatRules, signal);
-  applyCompat(tree, family.reproducibleRules, signal);
-  if (family.language === 'cml1') levelTimes(tree);
-  return {
-    version: numbers,
-    extraversion: found.extraversion,
-    decoder: unpacked.decoder,
-    patches: report === undefined ? [] : summarise(report),
-    touchedBy: report?.touchedBy ?? {},
-    compat,
-  };
 }
 
 /** What takes a source's place may be the tree that would be taken out of an RPM, or such an RPM. */

@@ -44,7 +44,7 @@ export async function packParcel(
   if (chosen === undefined) throw new Error(`job ${job.id} names no recipe`);
   const { recipe } = chosen;
   const sources = await packSources(recipe, job.spec, home, exchange, signal);
-  const recipeFile = join(recipe.directory, fileName(recipe));
+  const recipeFile = join(dirname(recipe.lockFile), fileName(recipe));
   const texts = [recipeFile, ...namedTexts(recipe)];
   const top = commonDirectory(texts.map((path) => dirname(path)));
   const entries = await Promise.all(

@@ -36,12 +36,55 @@ const member = z
 
 const source = z.strictObject({ ...sourceFields, member: member.optional() });
 
+/** True for a regular expression with a group: what the group matches is the version. */
+function hasGroup(pattern: string): boolean {
+  try {
+    return (new RegExp(`${pattern}|`).exec('')?.length ?? 0) > 1;
+  } catch {
+    return false;
+  }
+}
+
 const watch = z
   .strictObject({
-    index: z.string().describe('Page that lists the versions there are'),
-    match: z.string().describe('Regular expression for the file name; its group is the version'),
+    index: z
+      .string()
+      .min(1)
+      .optional()
+      .describe(
+        'What lists the versions there are: a web page or JSON by its URL, or a directory by its path',
+      ),
+    git: z.string().min(1).optional().describe('URL of a repository whose tags are the versions'),
+    ref: z.string().min(1).optional().describe('With git: a branch or tag to follow, instead of the tags'),
+    match: z
+      .string()
+      .refine(hasGroup, 'a regular expression with a group for the version')
+      .optional()
+      .describe(
+        'Regular expression for the whole file name (with git: the tag); its first group is the version',
+      ),
+    url: z
+      .string()
+      .optional()
+      .describe('Where a newer one is, {file} and {version} filled in; by default where the old one is'),
+    extraversion: z
+      .string()
+      .optional()
+      .describe("The recipe's extraversion with a newer one, {version} filled in, e.g. -om{version}"),
+    prereleases: z.boolean().default(false).describe('Whether rc, pre, beta and their like count'),
+    every: z
+      .string()
+      .regex(/^\d+[mhdw]$/, 'a time, e.g. 12h or 7d')
+      .optional()
+      .describe('How often it is asked; by default as the setting watch-every says'),
   })
-  .describe('How a newer release of the patch is found');
+  .refine(({ index, git }) => (index === undefined) !== (git === undefined), 'either index or git')
+  .refine(({ ref, git }) => ref === undefined || git !== undefined, 'ref goes with git')
+  .refine(({ ref, match }) => (ref === undefined) === (match !== undefined), 'match, or git with a ref')
+  .describe('How a newer release is found');
+
+/** What is done about a newer patch or an edited file. */
+export const WATCH_POLICIES = ['notify', 'build', 'testing', 'publish'] as const;
 
 const patch = z.strictObject({
   name,
@@ -211,6 +254,10 @@ export const axesSchema = z.strictObject({
 const recipeFields = {
   name,
   description: z.string().optional(),
+  directory: z
+    .string()
+    .optional()
+    .describe("Where the recipe's relative paths start; by default the directory that it is in"),
   kernel: z.strictObject({
     version: z
       .string()
@@ -218,6 +265,7 @@ const recipeFields = {
       .describe('As the tree calls itself: VERSION.PATCHLEVEL.SUBLEVEL with its own EXTRAVERSION'),
     arch: z.enum(['i386']).default('i386'),
     source,
+    watch: watch.optional(),
   }),
   extraversion: z
     .string()
@@ -251,6 +299,23 @@ const recipeFields = {
   floppy: floppy.prefault({}),
   boot: boot.default({}),
   gates: z.array(gate).default(['audit', 'verify', 'boot']),
+  watch: z
+    .strictObject({
+      policy: z
+        .enum(WATCH_POLICIES)
+        .optional()
+        .describe(
+          'notify: say so; build; testing: build and publish to `channel`; publish: as kiln build does',
+        ),
+      channel: z
+        .string()
+        .optional()
+        .describe(
+          "Channel of the policy testing, {variant} filled in; by default testing/ before the recipe's",
+        ),
+    })
+    .optional()
+    .describe('What kiln watch does about a newer patch or an edited file'),
   channel: z
     .string()
     .regex(
@@ -289,6 +354,8 @@ export type Recipe = Omit<z.output<typeof recipeSchema>, 'variants'> & {
 };
 export type RecipePatch = Recipe['patches'][number];
 export type ForeignKit = z.output<typeof foreignKit>;
+export type WatchRule = z.output<typeof watch>;
+export type WatchPolicy = (typeof WATCH_POLICIES)[number];
 export type RecipeSource = Recipe['kernel']['source'];
 export type BootOptions = Recipe['boot'];
 

@@ -65,7 +65,7 @@ export async function takeGitRef(
 }
 
 /** No settings of the user's or the machine's, and no question. */
-function gitEnvironment(home: string): Record<string, string> {
+export function gitEnvironment(home: string): Record<string, string> {
   return {
     ...baseEnvironment(),
     HOME: home,

@@ -26,6 +26,8 @@ export interface RequestOptions {
 
 /** A server's answer: its head, and its body as it comes. */
 export interface Answer {
+  /** What answered: where redirects led. */
+  readonly url: string;
   readonly response: IncomingMessage;
   readonly body: AsyncIterable<Buffer>;
 }
@@ -72,7 +74,7 @@ function requestOnce(url: URL, options: RequestOptions): Promise<Answer> {
   let answer: IncomingMessage | undefined;
   const onAnswer = (response: IncomingMessage) => {
     answer = response;
-    resolve({ response, body: chunksOf(response) });
+    resolve({ url: url.href, response, body: chunksOf(response) });
   };
   const sent = secure
     ? httpsGet(url, { ...common, agent: new HttpsAgent(agentOptions) }, onAnswer)

@@ -1,0 +1,169 @@
+import { delimiter } from 'node:path';
+import type { Command } from 'commander';
+import { KilnError } from '../platform/errors.ts';
+import { parseDuration } from '../platform/units.ts';
+import { serving } from '../queue/build.ts';
+import { WATCH_POLICIES, type WatchPolicy } from '../recipe/schema.ts';
+import type { WatchContext } from '../watch/context.ts';
+import { lookOnce } from '../watch/pass.ts';
+import { type ChangeReport, exitCodeOf, type SourceReport, type WatchReport } from '../watch/report.ts';
+import { watchOn } from '../watch/watcher.ts';
+import { type Context, contextOf, mirrorFlag, sourceChoices, workshopSettings } from './context.ts';
+import { note, print, printJson, styled } from './output.ts';
+import { settingOf } from './settings.ts';
+import { stopSignal } from './signals.ts';
+
+interface WatchOptions {
+  readonly once?: boolean;
+  readonly policy?: string;
+  readonly every?: string;
+  readonly mirror?: readonly string[];
+}
+
+export function registerWatch(program: Command): void {
+  const command = program
+    .command('watch')
+    .description('look upstream for newer patches and at files that were edited; queue what they affect')
+    .argument(
+      '[RECIPE...]',
+      'recipes by name or path (default: all under recipes/, and those by path queued before)',
+    )
+    .option('--once', 'look once, at once, and end')
+    .option(
+      '--policy <POLICY>',
+      'where a recipe does not say: notify, build (default), testing (and publish there), publish',
+    )
+    .option('--every <TIME>', 'how often upstream is asked where a rule does not say (default: 6h)')
+    .option(
+      '--mirror <DIR>',
+      'search DIR for every source by file name before the network is (default: $KILN_MIRROR)',
+      (value: string, before: readonly string[] | undefined) => [...(before ?? []), value],
+    )
+    .addHelpText(
+      'after',
+      `
+Examples:
+  kiln watch --once                        one look at everything, as from cron
+  kiln watch openmosix-2.4.22              go on watching one recipe; kiln serve watches all by itself
+  kiln watch --once --policy notify        say what is newer, and queue nothing
+  kiln watch --once --json | jq '.changes[].job'
+
+A newer patch makes a revision of the recipe, below revisions/ in the home, with a diff to review; it is built if the
+series applies. Exits with 4 when a file has other bytes than its digest says, 1 when a newer patch does not apply,
+2 for a recipe with faults. A server that does not answer is said, and asked again later. Without --once, --json
+prints a document a line, one for each look. docs/watch.md tells it all.`,
+    )
+    .action(async (references: string[], options: WatchOptions) => {
+      const flags = {
+        ...mirrorFlag(options),
+        'watch-policy': options.policy,
+        'watch-every': options.every,
+        watch: references.length === 0 ? undefined : references.join(delimiter),
+      };
+      const context = await contextOf(command, flags);
+      const watching = watchContext(context, stopSignal());
+      if (options.once === true) await watchOnce(context, watching);
+      else await watchUntilStopped(context, watching);
+    });
+}
+
+/** What the watcher needs, from the settings. */
+export function watchContext(context: Context, signal: AbortSignal): WatchContext {
+  const { home, settings } = context;
+  return {
+    home,
+    references: settingOf(settings, 'watch')
+      .split(delimiter)
+      .filter((name) => name !== ''),
+    mirrors: sourceChoices(context, {}).mirrors,
+    workshop: workshopSettings(settings),
+    policy: policyOf(settingOf(settings, 'watch-policy')),
+    everyMs: Math.max(60_000, parseDuration(settingOf(settings, 'watch-every'), 'watch-every')),
+    now: Date.now,
+    chance: Math.random,
+    signal,
+  };
+}
+
+function policyOf(text: string): WatchPolicy {
+  const policy = WATCH_POLICIES.find((one) => one === text);
+  if (policy !== undefined) return policy;
+  throw new KilnError('usage', `watch-policy is ${JSON.stringify(text)}`, {
+    hint: `expected ${WATCH_POLICIES.join(', ')}`,
+  });
+}
+
+async function watchOnce(context: Context, watching: WatchContext): Promise<void> {
+  const { report } = await lookOnce(watching, { upstream: 'now' });
+  process.exitCode = exitCodeOf(report);
+  if (context.json) return printJson(report);
+  const lines = linesOf(report);
+  for (const line of lines) print(line);
+  if (lines.length === 0) print('Nothing is newer than what was seen before.');
+  const queued = report.changes.some(({ job }) => job !== null);
+  if (queued && serving(context.home) === undefined) note('Nobody serves this queue now: kiln serve does.');
+}
+
+async function watchUntilStopped(context: Context, watching: WatchContext): Promise<void> {
+  await watchOn(watching, {
+    first: 'now',
+    onReport: (report) => {
+      if (context.json) process.stdout.write(`${JSON.stringify(report)}\n`);
+      else for (const line of linesOf(report)) print(line);
+    },
+    onError: (error) => note(`${styled('yellow', 'warning:')} ${error.message}`),
+    onReady: () => note(`watching; state in ${watching.home.root}/watch.json`),
+  });
+}
+
+/** What a server's watcher has found, on stderr; nothing where all is as it was. */
+export function noteReport(report: WatchReport): void {
+  for (const line of linesOf(report)) note(`watch: ${line}`);
+}
+
+/** A report in words: what people should know of, and no more. */
+function linesOf({ sources, changes, problems }: WatchReport): string[] {
+  return [
+    ...problems.flatMap(({ recipe, message, lines }) => [
+      `${styled('red', 'error:', process.stdout)} ${recipe}: ${message}`,
+      ...lines.map((line) => `  ${line}`),
+    ]),
+    ...sources.flatMap(describeSource),
+    ...changes.flatMap(describeChange),
+  ];
+}
+
+function describeSource({ recipe, source, status, current, newest, message, lines }: SourceReport): string[] {
+  const what = `${recipe}: ${source}`;
+  const more = lines.map((line) => `  ${line}`);
+  switch (status) {
+    case 'current':
+    case 'waiting':
+      return [];
+    case 'newer':
+      return [message === null ? `${what}: ${newest} is newer than ${current}` : `${what}: ${message}`];
+    case 'refused':
+      return [`${styled(['bold', 'red'], 'refused:', process.stdout)} ${what}: ${message}`, ...more];
+    case 'does-not-apply': {
+      const words = newest === null ? '' : `${newest} `;
+      return [`${styled('red', 'does not apply:', process.stdout)} ${what}: ${words}${message}`, ...more];
+    }
+    case 'unreachable':
+    case 'no-match':
+      return [`${styled('yellow', 'warning:', process.stdout)} ${what}: ${message}`, ...more];
+  }
+}
+
+function describeChange(change: ChangeReport): string[] {
+  const names = change.variants.map((variant) => `${change.recipe}:${variant}`).join(', ');
+  const done =
+    change.job === null
+      ? `not queued (policy ${change.policy}): kiln build ${change.reference}`
+      : `${change.job}  ${change.joined ? 'joined' : 'queued'} (policy ${change.policy})`;
+  return [
+    `${done}  ${names}`,
+    ...change.because.map((reason) => `  ${reason}`),
+    ...(change.diff === null ? [] : [`  revision ${change.reference}`, `  diff ${change.diff}`]),
+    ...change.superseded.map((id) => `  takes the place of ${id}`),
+  ];
+}

@@ -1,0 +1,94 @@
+import { join } from 'node:path';
+import { readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import type { Home } from '../platform/home.ts';
+import type { Seen, SourceDigests } from './affected.ts';
+import type { Candidate } from './candidates.ts';
+import type { Update } from './revise.ts';
+
+/** What a server said a file is, for asking whether it still is. */
+export interface Validators {
+  readonly etag?: string;
+  readonly lastModified?: string;
+}
+
+/** A listing that is asked from time to time; times are milliseconds since 1970. */
+export interface ListingMemory extends Validators {
+  readonly next: number;
+  /** Failures in a row. */
+  readonly failures: number;
+  /** Not before, as the server has asked (Retry-After); 0: it has not. */
+  readonly leaveUntil: number;
+}
+
+/** What a listing had for one rule, for when it has not changed since. */
+export interface RuleMemory {
+  /** Digest of the rule. */
+  readonly rule: string;
+  readonly candidates: readonly Candidate[];
+}
+
+/** The file of a source where it comes from: whose digest was compared when. */
+export interface FileMemory extends Validators {
+  readonly url: string;
+  /** Digest of the pins that it was compared with. */
+  readonly pins: string;
+}
+
+/** What did not apply, and how. */
+export interface Rejected {
+  /** Digest of the kernel and the patches. */
+  readonly key: string;
+  readonly sentence: string;
+  readonly lines: readonly string[];
+  readonly updates: readonly Update[];
+}
+
+export interface RecipeMemory {
+  readonly updates: readonly Update[];
+  readonly variants: Readonly<Record<string, Seen>>;
+  readonly sources: SourceDigests;
+  /** A newer source whose patches did not apply: not tried again until something changes. */
+  readonly rejected: Rejected | null;
+  /** The kernel and patches whose series was last seen to apply. */
+  readonly applies: string | null;
+  /** Jobs that were queued from here. */
+  readonly jobs: readonly string[];
+}
+
+export interface WatchState {
+  readonly format: 1;
+  readonly listings: Record<string, ListingMemory>;
+  readonly rules: Record<string, RuleMemory>;
+  readonly files: Record<string, FileMemory>;
+  readonly recipes: Record<string, RecipeMemory>;
+}
+
+/** Where a home keeps what its watcher has seen. Deleting it makes the watcher look at everything anew. */
+export function stateFile(home: Home): string {
+  return join(home.root, 'watch.json');
+}
+
+/** Reads what was seen; nothing where there is no such file, or none that is whole. */
+export async function readState(home: Home): Promise<WatchState> {
+  const text = await readTextIfAny(stateFile(home));
+  try {
+    const state = JSON.parse(text ?? '') as WatchState;
+    if (state.format === 1) return state;
+  } catch (error) {
+    if (!(error instanceof SyntaxError)) throw error;
+  }
+  return { format: 1, listings: {}, rules: {}, files: {}, recipes: {} };
+}
+
+export async function writeState(home: Home, state: WatchState): Promise<void> {
+  await writeFileAtomic(stateFile(home), `${JSON.stringify(state, null, 1)}\n`);
+}
+
+export const NOTHING_SEEN: RecipeMemory = {
+  updates: [],
+  variants: {},
+  sources: {},
+  rejected: null,
+  applies: null,
+  jobs: [],
+};
