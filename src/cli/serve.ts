@@ -39,7 +39,9 @@ interface ServeOptions {
 export function registerServe(program: Command): void {
   const command = program
     .command('serve')
-    .description('hold the queue of this home, run its jobs and watch for newer patches; answer the API and the page')
+    .description(
+      'hold the queue of this home, run its jobs and watch for newer patches; answer the API and the page',
+    )
     .option('--listen <HOST:PORT>', 'where to answer HTTP', '127.0.0.1:8420')
     .option('--jobs <N>', 'jobs that are run at once (default: one for each core)', wholeNumber)
     .option(
