@@ -108,7 +108,7 @@ describe('upstream', () => {
   it('is refused the same way when the lock has the digest', async () => {
     place.write(
       'own.lock.yaml',
-      `sources:\n  fix-1: {file: fix-1.patch, size: ${PATCH.length}, sha256: ${'0'.repeat(64)}}\n`,
+      `sources:\n  fix-1: {file: fix-1.patch, size: ${PATCH.length}, sha256: ${'f'.repeat(64)}}\n`,
     );
     const report = await place.look();
     expect(states(report)).toEqual([['fix-1', 'refused', null]]);
