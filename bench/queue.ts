@@ -11,7 +11,7 @@ import { findCommand } from '../src/platform/hosttools.ts';
 import { BullmqHand } from '../src/queue/bullmq.ts';
 import { Dispatcher } from '../src/queue/dispatcher.ts';
 import { EmbeddedHand } from '../src/queue/embedded.ts';
-import type { JobRequest } from '../src/queue/job.ts';
+import type { Job, JobRequest } from '../src/queue/job.ts';
 import { Ledger } from '../src/queue/ledger.ts';
 import type { Hand } from '../src/queue/queue.ts';
 import { connectRedis } from '../src/queue/redis.ts';
@@ -20,13 +20,29 @@ import { Runner } from '../src/queue/runner.ts';
 const JOBS = Number(process.env.KILN_BENCH_JOBS ?? 10_000);
 const SLOTS = 16;
 
+/** Jobs that are queued at once, as `kiln queue add` with many recipes does. */
+const BATCH = 100;
+/** Jobs that come alone, each when the one before has ended. */
+const ALONE = Math.min(500, Math.ceil(JOBS / 10));
+
+/** What is measured: a queue that takes jobs and runs them, once it is started, until it is closed. */
+interface Contender {
+  readonly name: string;
+  /** Returns when the jobs are queued, as surely as this queue can say. */
+  enqueue(indices: readonly number[]): Promise<void>;
+  /** Starts to run jobs. @param ended called with a job's index when its end is on record */
+  start(ended: (index: number) => void): Promise<void>;
+  close(): Promise<void>;
+}
+
 interface Figures {
   readonly name: string;
   /** Seconds until all were queued, and until all were run. */
   readonly enqueue: number;
   readonly run: number;
-  /** Milliseconds from one end of a job to the next: how long a free slot waits. */
-  readonly gaps: readonly number[];
+  /** Milliseconds from a job's being asked for to its end: in the midst of all others, and alone. */
+  readonly together: readonly number[];
+  readonly alone: readonly number[];
   /** MiB of resident memory that it took at most. */
   readonly memory: number;
 }
@@ -37,71 +53,99 @@ interface Figures {
  */
 export async function bench(): Promise<void> {
   const directory = await mkdtemp(join(tmpdir(), 'kiln-bench-'));
-  const figures = [await plainPQueue(), await embedded(directory)];
+  const figures = [await measure(plainPQueue()), await measure(embedded(directory))];
   if ((await findCommand('redis-server')) === undefined) {
     process.stdout.write('skipped: Redis (apt-get install redis-server)\n');
   } else {
     const redis = await startRedis(directory);
-    figures.push(await plainBullmq(redis.url), await fleet(directory, redis.url));
+    figures.push(
+      await measure(await plainBullmq(redis.url)),
+      await measure(await fleet(directory, redis.url)),
+    );
     redis.child.kill('SIGKILL');
   }
   await rm(directory, { recursive: true });
-  process.stdout.write(`${JOBS} jobs that do nothing, ${SLOTS} slots\n`);
+  process.stdout.write(`${JOBS} jobs that do nothing, queued ${BATCH} at once, in ${SLOTS} slots;\n`);
+  process.stdout.write(
+    `latency from being asked for to the end: of these, and of ${ALONE} that came alone\n`,
+  );
   for (const each of figures) process.stdout.write(`${describe(each)}\n`);
 }
 
-function describe({ name, enqueue, run, gaps, memory }: Figures): string {
-  const sorted = [...gaps].sort((a, b) => a - b);
-  const at = (part: number) => (sorted[Math.floor(part * (sorted.length - 1))] ?? 0).toFixed(2);
-  const rate = (seconds: number) => Math.round(JOBS / seconds);
-  return `${name.padEnd(22)} enqueue ${rate(enqueue)}/s, run ${rate(run)}/s, between ends p50 ${at(0.5)} ms p99 ${at(0.99)} ms, ${Math.round(memory)} MiB`;
+function describe({ name, enqueue, run, together, alone, memory }: Figures): string {
+  const rate = (seconds: number) => `${Math.round(JOBS / seconds)}/s`.padStart(8);
+  return [
+    name.padEnd(22),
+    `enqueue ${rate(enqueue)}  run ${rate(run)}`,
+    `p50 ${at(together, 0.5)} p99 ${at(together, 0.99)} ms`,
+    `alone p50 ${at(alone, 0.5)} p99 ${at(alone, 0.99)} ms`,
+    `${Math.round(memory)} MiB`,
+  ].join('  ');
 }
 
-/** Times `enqueue`, then `run`, which calls back at the end of each job. */
-async function measure(
-  name: string,
-  enqueue: () => Promise<void>,
-  run: (ended: () => void) => Promise<void>,
-): Promise<Figures> {
+function at(latencies: readonly number[], part: number): string {
+  const sorted = [...latencies].sort((a, b) => a - b);
+  const value = sorted[Math.floor(part * (sorted.length - 1))] ?? 0;
+  return value.toFixed(value < 10 ? 2 : 0);
+}
+
+async function measure(contender: Contender): Promise<Figures> {
   globalThis.gc?.();
   const before = process.memoryUsage.rss();
   let peak = before;
+  const asked: number[] = [];
+  const together: number[] = [];
+  const alone: number[] = [];
+  const all = Promise.withResolvers<void>();
+  let next: () => void = () => undefined;
   const start = performance.now();
-  await enqueue();
+  for (let first = 0; first < JOBS; first += BATCH) {
+    const indices = Array.from({ length: Math.min(BATCH, JOBS - first) }, (_, index) => first + index);
+    for (const index of indices) asked[index] = performance.now();
+    await contender.enqueue(indices);
+  }
   const queued = performance.now();
-  const gaps: number[] = [];
-  let last = queued;
-  await run(() => {
-    const now = performance.now();
-    gaps.push(now - last);
-    last = now;
-    if (gaps.length % 256 === 0) peak = Math.max(peak, process.memoryUsage.rss());
+  await contender.start((index) => {
+    const latency = performance.now() - (asked[index] ?? 0);
+    (index < JOBS ? together : alone).push(latency);
+    if (together.length % 256 === 0) peak = Math.max(peak, process.memoryUsage.rss());
+    if (index >= JOBS) next();
+    else if (together.length === JOBS) all.resolve();
   });
+  await all.promise;
   const done = performance.now();
-  if (gaps.length !== JOBS) throw new Error(`${name} ran ${gaps.length} jobs`);
+  for (let index = JOBS; index < JOBS + ALONE; index++) {
+    const { promise, resolve } = Promise.withResolvers<void>();
+    next = resolve;
+    asked[index] = performance.now();
+    await contender.enqueue([index]);
+    await promise;
+  }
+  await contender.close();
   return {
-    name,
+    name: contender.name,
     enqueue: (queued - start) / 1000,
     run: (done - queued) / 1000,
-    gaps,
+    together,
+    alone,
     memory: (peak - before) / (1 << 20),
   };
 }
 
-async function plainPQueue(): Promise<Figures> {
+function plainPQueue(): Contender {
   const queue = new PQueue({ concurrency: SLOTS, autoStart: false });
-  let told: () => void = () => undefined;
-  return measure(
-    'plain p-queue',
-    async () => {
-      for (let index = 0; index < JOBS; index++) void queue.add(async () => told());
+  let told: (index: number) => void = () => undefined;
+  return {
+    name: 'plain p-queue',
+    async enqueue(indices) {
+      for (const index of indices) void queue.add(async () => told(index));
     },
-    async (ended) => {
+    async start(ended) {
       told = ended;
       queue.start();
-      await queue.onIdle();
     },
-  );
+    close: () => queue.onIdle(),
+  };
 }
 
 const REQUEST: Omit<JobRequest, 'key' | 'recipe'> = {
@@ -125,94 +169,110 @@ const REQUEST: Omit<JobRequest, 'key' | 'recipe'> = {
   attempts: 1,
 };
 
-/** One job at a time, as people submit them: each is on the disk before the next. */
-async function submitAll(ledger: Ledger): Promise<void> {
-  for (let index = 0; index < JOBS; index++) {
-    ledger.submit([{ ...REQUEST, key: String(index), recipe: `r${index}` }]);
-    // Others of this process get their turn.
-    if (index % 64 === 0) await new Promise((done) => setImmediate(done));
-  }
+async function submit(ledger: Ledger, indices: readonly number[]): Promise<void> {
+  ledger.submit(indices.map((index) => ({ ...REQUEST, key: String(index), recipe: String(index) })));
+  // Others of this process get their turn.
+  await new Promise((done) => setImmediate(done));
 }
 
-async function runAll(hand: Hand, ended: () => void): Promise<void> {
+function crew(hand: Hand, onEnded: (job: Job) => void) {
   const leave = new AbortController();
-  let count = 0;
   const runner = new Runner({
     hand,
     slots: SLOTS,
     execute: async () => ({ type: 'done', why: 'nothing to do', results: [] }),
     leave: leave.signal,
     graceMs: 60_000,
-    onEnded: () => {
-      ended();
-      count += 1;
-      if (count === JOBS) leave.abort();
-    },
+    onEnded,
   });
-  await runner.run();
+  const running = runner.run();
+  return async () => {
+    leave.abort();
+    await running;
+  };
 }
 
-async function embedded(directory: string): Promise<Figures> {
+function embedded(directory: string): Contender {
   const ledger = new Ledger(join(directory, 'embedded.db'));
-  const figures = await measure(
-    'Kiln, one machine',
-    () => submitAll(ledger),
-    (ended) => runAll(new EmbeddedHand(ledger), ended),
-  );
-  ledger.close();
-  return figures;
+  let stop: () => Promise<void> = async () => undefined;
+  return {
+    name: 'Kiln, one machine',
+    enqueue: (indices) => submit(ledger, indices),
+    async start(ended) {
+      stop = crew(new EmbeddedHand(ledger), ({ recipe }) => ended(Number(recipe)));
+    },
+    async close() {
+      await stop();
+      ledger.close();
+    },
+  };
 }
 
-async function plainBullmq(url: string): Promise<Figures> {
+async function plainBullmq(url: string): Promise<Contender> {
   const connection = await connectRedis(url);
   const queue = new Queue('plain', { connection });
-  const figures = await measure(
-    'plain BullMQ',
-    async () => {
-      for (let index = 0; index < JOBS; index++) await queue.add('job', REQUEST, { priority: 1000 });
+  let worker: Worker | undefined;
+  return {
+    name: 'plain BullMQ',
+    async enqueue(indices) {
+      const opts = { priority: 1000 };
+      await queue.addBulk(indices.map((index) => ({ name: 'job', data: { ...REQUEST, index }, opts })));
     },
-    async (ended) => {
-      const all = Promise.withResolvers<void>();
-      let count = 0;
-      const worker = new Worker(
-        'plain',
-        async () => {
-          ended();
-          count += 1;
-          if (count === JOBS) all.resolve();
-        },
-        { connection, concurrency: SLOTS },
-      );
-      await all.promise;
-      await worker.close();
+    async start(ended) {
+      worker = new Worker('plain', async () => undefined, { connection, concurrency: SLOTS });
+      worker.on('completed', (job) => ended(job.data.index));
     },
-  );
-  await queue.close();
-  connection.disconnect();
-  return figures;
+    async close() {
+      await worker?.close();
+      await queue.close();
+      connection.disconnect();
+    },
+  };
 }
 
-async function fleet(directory: string, url: string): Promise<Figures> {
+/** A job has ended when the coordinator's record says so, not when its worker does. */
+async function fleet(directory: string, url: string): Promise<Contender> {
   const ledger = new Ledger(join(directory, 'fleet.db'));
-  const [own, worker] = [await connectRedis(url), await connectRedis(url)];
+  const [own, other] = [await connectRedis(url), await connectRedis(url)];
   const stop = new AbortController();
-  const dispatcher = new Dispatcher({ ledger, redis: own });
-  const running = dispatcher.run(stop.signal);
-  const hand = await BullmqHand.open({ redis: worker });
-  const figures = await measure(
-    'Kiln, by way of Redis',
-    () => submitAll(ledger),
-    async (ended) => {
-      await runAll(hand, ended);
-      await ledger.drain(stop.signal);
+  const dispatching = new Dispatcher({ ledger, redis: own }).run(stop.signal);
+  const hand = await BullmqHand.open({ redis: other });
+  let leave: () => Promise<void> = async () => undefined;
+  let following: Promise<unknown> = Promise.resolve();
+  return {
+    name: 'Kiln, by way of Redis',
+    enqueue: (indices) => submit(ledger, indices),
+    async start(ended) {
+      const { cursor } = ledger;
+      leave = crew(hand, () => undefined);
+      following = followEnds(ledger, cursor, stop.signal, ended);
     },
-  );
-  stop.abort();
-  await running;
-  await hand.close();
-  for (const connection of [own, worker]) connection.disconnect();
-  ledger.close();
-  return figures;
+    async close() {
+      await leave();
+      stop.abort();
+      await Promise.all([dispatching, following]);
+      await hand.close();
+      for (const connection of [own, other]) connection.disconnect();
+      ledger.close();
+    },
+  };
+}
+
+async function followEnds(
+  ledger: Ledger,
+  after: number,
+  signal: AbortSignal,
+  ended: (index: number) => void,
+): Promise<void> {
+  let cursor = after;
+  while (!signal.aborted) {
+    const events = ledger.events(cursor);
+    for (const { job, news, cursor: at } of events) {
+      cursor = at;
+      if (news.type === 'settled' && job !== null) ended(Number(ledger.job(job).recipe));
+    }
+    if (events.length === 0) await ledger.changed(cursor, signal).catch(() => undefined);
+  }
 }
 
 async function startRedis(directory: string) {

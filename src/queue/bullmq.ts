@@ -55,8 +55,10 @@ export class BullmqHand implements Hand {
   readonly #carriers = new Map<string, Carrier>();
   readonly #held = new Map<Lease, Held>();
   readonly #payloads = new WeakMap<Lease, Payload>();
-  /** A take that Redis has not answered yet: asking again would take two. */
-  #asking: Promise<Lease | undefined> | undefined;
+  /** A question that Redis has not answered yet: asking again would take twice as many. */
+  #asking: Promise<void> | undefined;
+  /** Jobs that were taken and not yet given out. */
+  readonly #ready: Lease[] = [];
   #seen = -1;
 
   private constructor(options: BullmqOptions, news: Redis) {
@@ -90,46 +92,50 @@ export class BullmqHand implements Hand {
     if (held !== undefined) held.attached = attached;
   }
 
-  async take(): Promise<Lease | undefined> {
-    this.#asking ??= this.#takeNext().finally(() => {
-      this.#asking = undefined;
-    });
-    const asking = this.#asking;
-    try {
-      return await within(LONGEST_NAP_MS, asking);
-    } catch {
-      // Redis is away, or has just been emptied. What the unanswered question may yet take is asked for anew.
-      asking.then(
-        (lease) => {
-          if (lease !== undefined) this.#late.push(lease);
-          this.#wake.notify();
-        },
-        () => undefined,
-      );
-      return undefined;
+  async take(most: number): Promise<readonly Lease[]> {
+    if (this.#ready.length === 0) {
+      this.#asking ??= this.#ask(most).finally(() => {
+        this.#asking = undefined;
+      });
+      const asking = this.#asking;
+      // Redis is away, or has just been emptied: what the unanswered question may yet take is given out later.
+      await within(LONGEST_NAP_MS, asking).catch(() => {
+        asking.then(
+          () => this.#wake.notify(),
+          () => undefined,
+        );
+      });
     }
+    return this.#ready.splice(0, most);
   }
 
-  readonly #late: Lease[] = [];
-
-  async #takeNext(): Promise<Lease | undefined> {
-    const late = this.#late.shift();
-    if (late !== undefined) return late;
+  /** Puts jobs among those that are ready. */
+  async #ask(most: number): Promise<void> {
     const names = await this.#redis.smembers(this.#names.queues);
     for (const name of names.sort()) {
       if (!suits({ labels: labelsOf(name) }, this.#labels)) continue;
       const carrier = await this.#carrier(name);
-      const key = randomUUID();
-      const delivery = (await carrier.getNextJob(key, { block: false })) as Delivery | undefined;
-      if (delivery?.id === undefined) continue;
-      const token = tokenOf(delivery.id, delivery.attemptsStarted);
-      const lease: Lease = { job: { ...delivery.data.job, token }, token };
-      this.#held.set(lease, { delivery, key, attached: {} });
-      this.#payloads.set(lease, delivery.data.payload);
-      await this.#tell(lease, delivery, []);
-      return lease;
+      // Where there is one there may be more; all are asked for in one go.
+      if (!(await this.#askOne(carrier))) continue;
+      const more = Array.from({ length: most - this.#ready.length }, () => this.#askOne(carrier));
+      const ended = await Promise.allSettled(more);
+      const failed = ended.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      if (this.#ready.length >= most) return;
     }
-    return undefined;
+  }
+
+  async #askOne(carrier: Carrier): Promise<boolean> {
+    const key = randomUUID();
+    const delivery = (await carrier.getNextJob(key, { block: false })) as Delivery | undefined;
+    if (delivery?.id === undefined) return false;
+    const token = tokenOf(delivery.id, delivery.attemptsStarted);
+    const lease: Lease = { job: { ...delivery.data.job, token }, token };
+    this.#held.set(lease, { delivery, key, attached: {} });
+    this.#payloads.set(lease, delivery.data.payload);
+    await this.#tell(lease, delivery, []);
+    this.#ready.push(lease);
+    return true;
   }
 
   async #carrier(name: string): Promise<Carrier> {

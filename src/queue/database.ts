@@ -4,7 +4,7 @@ import { DatabaseSync } from 'node:sqlite';
 import { KilnError } from '../platform/errors.ts';
 
 /** Grows with every change to the tables; a record of another version is not read. */
-const VERSION = 1;
+const VERSION = 2;
 
 const SCHEMA = `
 CREATE TABLE jobs (
@@ -17,6 +17,7 @@ CREATE TABLE jobs (
   document TEXT NOT NULL
 ) STRICT;
 CREATE INDEX in_order ON jobs (state, priority DESC, seq);
+CREATE INDEX in_time ON jobs (not_before) WHERE not_before > 0;
 CREATE UNIQUE INDEX one_for_a_key ON jobs (key) WHERE state IN ('waiting', 'running');
 CREATE TABLE events (
   cursor INTEGER PRIMARY KEY AUTOINCREMENT,

@@ -1,7 +1,8 @@
 import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
-import { type Job as BullJob, Queue as BullQueue, QueueEvents } from 'bullmq';
+import type { Job as BullJob } from 'bullmq';
 import type { Redis } from 'ioredis';
+import PQueue from 'p-queue';
 import { KilnError } from '../platform/errors.ts';
 import {
   type Carried,
@@ -18,6 +19,7 @@ import { isSettled, type Job, type Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import { finish, lapse, type Refusal, recall, type Step, take } from './machine.ts';
 import { queueName, type RedisNames, redisNames } from './redis.ts';
+import { type CarriedQueue, type Heard, Routes } from './routes.ts';
 
 export interface DispatcherOptions {
   readonly ledger: Ledger;
@@ -33,15 +35,14 @@ export interface DispatcherOptions {
   readonly onTrouble?: (sentence: string) => void;
 }
 
-interface Route {
-  readonly queue: BullQueue<Carried, Returned>;
-  readonly events: QueueEvents;
-}
-
 const LONGEST_NAP_MS = 1000;
 /** Between what went wrong and the next try; twice as long each time that it goes wrong again. */
 const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
+/** Everything is held against Redis so often: an event that was missed keeps no job. */
+const LOOK_AGAIN_MS = 30_000;
+/** Jobs that are dealt with at once: their writes share commits, and their questions trips to Redis. */
+const LANES = 64;
 const STOPPED_FOR_S = 86_400;
 /** BullMQ runs low numbers first, and those without one before all others. */
 const MIDDLE_PRIORITY = 1_000_000;
@@ -55,17 +56,21 @@ export class Dispatcher {
   readonly #ledger: Ledger;
   readonly #redis: Redis;
   readonly #names: RedisNames;
-  readonly #routes = new Map<string, Route>();
+  readonly #routes: Routes;
   /** Jobs to look at, by id. */
   readonly #pending = new Set<string>();
   /** When jobs that wait for their time are due. */
   readonly #delayed = new Map<string, number>();
   /** What workers have said and nobody has dealt with yet. */
-  readonly #heard: (() => Promise<void>)[] = [];
+  readonly #heard: Heard[] = [];
+  /** Jobs whose end this dispatcher has dealt with, until it reads of it in the record. */
+  readonly #done = new Set<string>();
   readonly #owner: string;
   #cursor = 0;
   #paused: boolean | undefined;
   #mustReconcile = true;
+  /** When everything was last held against Redis, in milliseconds of this process's own clock. */
+  #reconciled = 0;
   #idle = false;
   /** What went wrong last, and how often in a row. */
   #trouble = '';
@@ -78,6 +83,10 @@ export class Dispatcher {
     this.#names = options.names ?? redisNames();
     this.#owner = this.#ledger.fact('fleet') ?? randomUUID();
     this.#ledger.setFact('fleet', this.#owner);
+    this.#routes = new Routes(this.#redis, this.#names, (heard) => {
+      this.#heard.push(heard);
+      this.#ledger.wake.notify();
+    });
     // After it was away nothing that it has is believed before it was looked at.
     this.#redis.on('ready', () => {
       this.#mustReconcile = true;
@@ -103,10 +112,7 @@ export class Dispatcher {
       if (this.#heard.length > 0 || this.#pending.size > 0) continue;
       await this.#ledger.wake.wait(count, this.#nap(), signal).catch(() => undefined);
     }
-    for (const { queue, events } of this.#routes.values()) {
-      await events.close().catch(() => undefined);
-      await queue.close().catch(() => undefined);
-    }
+    await this.#routes.close();
   }
 
   /** What is wrong (Redis is away, the disk is full) is said once; everything is looked at anew until it is right. */
@@ -132,14 +138,29 @@ export class Dispatcher {
 
   async #step(): Promise<void> {
     await this.#checkOwner();
-    if (this.#mustReconcile) await this.#reconcile();
-    for (let heard = this.#heard.shift(); heard !== undefined; heard = this.#heard.shift()) await heard();
+    if (this.#mustReconcile || performance.now() > this.#reconciled + LOOK_AGAIN_MS) await this.#reconcile();
+    const heard = Map.groupBy(this.#heard.splice(0), ({ delivery }) => jobIdOf(delivery));
+    await together([...heard.values()], async (news) => {
+      for (const one of news) await this.#listen(one);
+    });
     this.#readRecord();
     for (const [id, due] of this.#delayed) if (due <= this.#ledger.now()) this.#pending.add(id);
     await this.#setPaused(this.#ledger.paused);
-    for (const id of this.#pending) {
-      this.#pending.delete(id);
-      await this.#settleWith(id);
+    const pending = [...this.#pending].slice(0, LANES);
+    for (const id of pending) this.#pending.delete(id);
+    const ready: Job[] = [];
+    await together(pending, (id) => this.#settleWith(id, (job) => ready.push(job)));
+    await this.#send(ready);
+  }
+
+  #listen(heard: Heard): Promise<void> {
+    switch (heard.type) {
+      case 'progress':
+        return this.#progress(heard.delivery, heard.progress);
+      case 'stalled':
+        return this.#stalled(heard.delivery);
+      case 'completed':
+        return this.#ended(heard.delivery, heard.returned, heard.queue);
     }
   }
 
@@ -148,7 +169,7 @@ export class Dispatcher {
     const owner = await this.#redis.get(this.#names.owner);
     if (owner === this.#owner) return;
     for (const name of await this.#redis.smembers(this.#names.queues)) {
-      const { queue } = await this.#route(name);
+      const queue = await this.#routes.get(name);
       await queue.obliterate({ force: true });
     }
     await this.#redis.set(this.#names.owner, this.#owner);
@@ -156,12 +177,13 @@ export class Dispatcher {
   }
 
   async #reconcile(): Promise<void> {
-    await this.#redis.sadd(this.#names.queues, queueName({}), ...this.#routes.keys());
+    await this.#redis.sadd(this.#names.queues, queueName({}), ...this.#routes.names);
     this.#paused = undefined;
     // Routes first: what workers say from here on is heard.
-    for (const name of await this.#redis.smembers(this.#names.queues)) await this.#route(name);
+    for (const name of await this.#redis.smembers(this.#names.queues)) await this.#routes.get(name);
     for (const { id } of this.#ledger.jobs(['waiting', 'running'])) this.#pending.add(id);
     this.#mustReconcile = false;
+    this.#reconciled = performance.now();
   }
 
   /** What happened in the record since the last look: by whoever, in this process or another. */
@@ -170,56 +192,83 @@ export class Dispatcher {
       const events = this.#ledger.events(this.#cursor);
       for (const { cursor, job, news } of events) {
         this.#cursor = cursor;
-        if (job !== null && news.type !== 'build' && news.type !== 'taken') this.#pending.add(job);
+        if (job === null || news.type === 'build' || news.type === 'taken') continue;
+        if (news.type !== 'settled' || !this.#done.delete(job)) this.#pending.add(job);
       }
       if (events.length === 0) return;
     }
   }
 
-  /** Makes Redis agree with the record about one job. */
-  async #settleWith(id: string): Promise<void> {
+  /** Makes Redis agree with the record about one job; what it does not have and should is to be sent. */
+  async #settleWith(id: string, send: (job: Job) => void): Promise<void> {
     this.#delayed.delete(id);
     const job = this.#ledger.find(id);
     if (job === undefined) return;
     const dispatch = dispatchOf(job.token);
-    if (dispatch === 0 && !isSettled(job)) return this.#dispatchWhenDue(job);
-    const { queue } = await this.#route(queueName(job.labels));
+    if (dispatch === 0 && !isSettled(job)) return send(job);
+    const queue = await this.#routes.get(queueName(job.labels));
     const delivery = await queue.getJob(deliveryId(id, dispatch));
     if (isSettled(job)) return this.#withdraw(delivery);
     const state = delivery === undefined ? 'unknown' : await delivery.getState();
-    if (delivery === undefined || state === 'unknown') return this.#lost(job);
-    if (state === 'completed') return this.#ended(delivery);
+    if (delivery?.id === undefined || state === 'unknown') return this.#lost(job, send);
+    if (state === 'completed') return this.#ended(delivery.id, delivery.returnvalue, queue);
     if (state === 'failed') {
       await delivery.remove();
-      return this.#lost(job);
+      return this.#lost(job, send);
     }
-    if (job.cancelling !== null) await this.#stop(delivery.id ?? '');
+    if (job.cancelling !== null) await this.#stop(delivery.id);
     if (state === 'active') {
       // Who has it is news, what it last told is not.
       const last = delivery.progress as unknown as Progress;
-      return this.#progress(delivery.id ?? '', { ...last, events: [] });
+      return this.#progress(delivery.id, { ...last, events: [] });
     }
     if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
   }
 
   /** A delivery that Redis does not have: was it running, its worker has to start anew. */
-  async #lost(job: Job): Promise<void> {
-    if (job.state === 'waiting') return this.#dispatchWhenDue(job);
-    const back = this.#ledger.write(() =>
-      this.#ledger.save(recall(job, 'Redis has lost it: it is sent again')),
-    );
-    if (!isSettled(back)) await this.#dispatchWhenDue(back);
+  async #lost(job: Job, send: (job: Job) => void): Promise<void> {
+    if (job.state === 'waiting') return send(job);
+    const back = await this.#ledger.writeSoon(() => {
+      const now = this.#ledger.job(job.id);
+      if (now.state !== 'running' || now.token !== job.token) return now;
+      return this.#ledger.save(recall(now, 'Redis has lost it: it is sent again'));
+    });
+    if (back.state === 'waiting') send(back);
   }
 
-  async #dispatchWhenDue(job: Job): Promise<void> {
-    if (job.notBefore > this.#ledger.now()) {
-      this.#delayed.set(job.id, job.notBefore);
-      return;
+  /** Sends jobs that wait, in their order: at once, or when they are due. */
+  async #send(jobs: readonly Job[]): Promise<void> {
+    const now = this.#ledger.now();
+    const due: Job[] = [];
+    for (const job of jobs) {
+      if (job.notBefore > now) this.#delayed.set(job.id, job.notBefore);
+      else due.push(job);
     }
-    const { prepare } = this.#options;
-    let payload: Payload = null;
+    if (due.length === 0) return;
+    const payloads = new Map<string, Payload>();
+    await together(due, async (job) => {
+      const payload = await this.#prepare(job);
+      if (payload !== undefined) payloads.set(job.id, payload);
+    });
+    const sent = await this.#ledger.writeSoon(() =>
+      due.flatMap(({ id }) => {
+        const job = this.#ledger.job(id);
+        if (job.state !== 'waiting' || !payloads.has(id)) return [];
+        return [this.#ledger.save({ job: { ...job, token: nextDispatch(job.token) }, news: [] })];
+      }),
+    );
+    if (sent.length === 0) return;
+    for (const [name, some] of Map.groupBy(sent, ({ labels }) => queueName(labels))) {
+      const queue = await this.#routes.get(name);
+      await queue.addBulk(some.map((job) => bullJob(job, payloads.get(job.id) ?? null)));
+    }
+    await this.#redis.publish(this.#names.news, 'job');
+  }
+
+  /** What a worker needs for a job; undefined when that is not to be had, which is the end of an attempt. */
+  async #prepare(job: Job): Promise<Payload | undefined> {
     try {
-      payload = (await prepare?.(job)) ?? null;
+      return (await this.#options.prepare?.(job)) ?? null;
     } catch (error) {
       if (!(error instanceof KilnError)) throw error;
       const outcome: Outcome = {
@@ -227,27 +276,9 @@ export class Dispatcher {
         why: `${error.message} (${error.transient ? 'may pass: tried again' : 'would fail again: not retried'})`,
         results: [],
       };
-      this.#apply(job.id, (now) => finish(now, now.token + 1, outcome, this.#ledger.now()));
-      return;
+      await this.#apply(job.id, (now) => finish(now, now.token + 1, outcome, this.#ledger.now()));
+      return undefined;
     }
-    const dispatch = nextDispatch(job.token);
-    const sent = this.#ledger.write(() => {
-      const now = this.#ledger.job(job.id);
-      if (now.state !== 'waiting') return undefined;
-      return this.#ledger.save({ job: { ...now, token: dispatch }, news: [] });
-    });
-    if (sent === undefined) return;
-    const { queue } = await this.#route(queueName(sent.labels));
-    await queue.add(
-      'build',
-      { job: sent, payload },
-      {
-        jobId: deliveryId(sent.id, dispatch),
-        priority: priorityOf(sent),
-        attempts: 1,
-      },
-    );
-    await this.#redis.publish(this.#names.news, 'job');
   }
 
   async #withdraw(delivery: BullJob<Carried, Returned> | undefined): Promise<void> {
@@ -270,39 +301,9 @@ export class Dispatcher {
 
   async #setPaused(paused: boolean): Promise<void> {
     if (paused === this.#paused) return;
-    for (const { queue } of this.#routes.values()) await (paused ? queue.pause() : queue.resume());
+    await this.#routes.setPaused(paused);
     this.#paused = paused;
     if (!paused) await this.#redis.publish(this.#names.news, 'resumed');
-  }
-
-  async #route(name: string): Promise<Route> {
-    const known = this.#routes.get(name);
-    if (known !== undefined) return known;
-    const { prefix } = this.#names;
-    const queue = new BullQueue<Carried, Returned>(name, { connection: this.#redis, prefix });
-    const events = new QueueEvents(name, { connection: this.#redis, prefix });
-    queue.on('error', () => undefined);
-    events.on('error', () => undefined);
-    await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
-    const hear = (what: () => Promise<void>) => {
-      this.#heard.push(what);
-      this.#ledger.wake.notify();
-    };
-    events.on('progress', ({ jobId, data }) =>
-      hear(() => this.#progress(jobId, data as unknown as Progress)),
-    );
-    events.on('stalled', ({ jobId }) => hear(() => this.#stalled(jobId)));
-    events.on('completed', ({ jobId }) =>
-      hear(async () => {
-        const delivery = await queue.getJob(jobId);
-        if (delivery !== undefined) await this.#ended(delivery);
-      }),
-    );
-    const route = { queue, events };
-    this.#routes.set(name, route);
-    await this.#redis.sadd(this.#names.queues, name);
-    if (this.#paused === true) await queue.pause();
-    return route;
   }
 
   /** A worker has a delivery, or tells what happens in it. */
@@ -311,7 +312,7 @@ export class Dispatcher {
     const { token, worker, identity, events } = progress;
     const job = this.#ledger.find(jobIdOf(delivery));
     if (job === undefined || isSettled(job)) return this.#stop(delivery);
-    const accepted = this.#ledger.write(() => {
+    const accepted = await this.#ledger.writeSoon(() => {
       let now = this.#ledger.job(job.id);
       if (token > now.token) {
         const step = take(now, { worker, identity, until: Number.MAX_SAFE_INTEGER }, token);
@@ -328,38 +329,55 @@ export class Dispatcher {
 
   /** BullMQ has seen that a worker's lock ran out, and gives the job to the next. */
   async #stalled(delivery: string): Promise<void> {
-    this.#apply(jobIdOf(delivery), (job) =>
+    await this.#apply(jobIdOf(delivery), (job) =>
       job.state === 'running' && deliveryId(job.id, dispatchOf(job.token)) === delivery
         ? lapse(job, `${job.holder?.worker ?? 'its worker'} was lost`)
         : { refused: 'it does not run' },
     );
   }
 
-  async #ended(delivery: BullJob<Carried, Returned>): Promise<void> {
-    const returned = delivery.returnvalue;
-    const job = this.#ledger.find(jobIdOf(delivery.id ?? ''));
+  async #ended(delivery: string, returned: Returned, queue: CarriedQueue): Promise<void> {
+    const job = this.#ledger.find(jobIdOf(delivery));
+    let ended: Job | undefined;
     if (job !== undefined && !isSettled(job) && returned.token >= job.token) {
       const taken = (await this.#options.commit?.(job, returned)) ?? returned.outcome;
       // Only the record knows who is cancelled: a worker that was told to stop for another reason has handed back.
       const outcome: Outcome =
         taken.type === 'cancelled' && job.cancelling === null ? { ...taken, type: 'returned' } : taken;
-      this.#apply(job.id, (now) => finish(now, returned.token, outcome, this.#ledger.now()));
+      ended = await this.#apply(job.id, (now) => finish(now, returned.token, outcome, this.#ledger.now()));
     } else if (job !== undefined && !isSettled(job)) {
-      this.#ledger.write(() =>
+      await this.#ledger.writeSoon(() =>
         this.#ledger.tell(job.id, { type: 'refused', token: returned.token, why: 'a later delivery has it' }),
       );
     }
-    await delivery.remove();
+    await queue.remove(delivery);
+    if (ended !== undefined && isSettled(ended)) this.#done.add(ended.id);
   }
 
-  #apply(id: string, command: (job: Job) => Step | Refusal): void {
-    this.#ledger.write(() => {
+  /** @returns the job as the command has left it; undefined when it was refused */
+  #apply(id: string, command: (job: Job) => Step | Refusal): Promise<Job | undefined> {
+    return this.#ledger.writeSoon(() => {
       const job = this.#ledger.find(id);
-      if (job === undefined) return;
-      const step = command(job);
-      if (!('refused' in step)) this.#ledger.save(step);
+      const step = job === undefined ? undefined : command(job);
+      return step === undefined || 'refused' in step ? undefined : this.#ledger.save(step);
     });
   }
+}
+
+/** Does something with each of many, some at once; all of it is done before the first error is thrown. */
+async function together<T>(many: readonly T[], action: (one: T) => Promise<void>): Promise<void> {
+  const lanes = new PQueue({ concurrency: LANES });
+  const ended = await Promise.allSettled(many.map((one) => lanes.add(() => action(one))));
+  const failed = ended.find((one) => one.status === 'rejected');
+  if (failed !== undefined) throw failed.reason;
+}
+
+function bullJob(job: Job, payload: Payload) {
+  return {
+    name: 'build',
+    data: { job, payload },
+    opts: { jobId: deliveryId(job.id, dispatchOf(job.token)), priority: priorityOf(job), attempts: 1 },
+  };
 }
 
 function priorityOf(job: Job): number {

@@ -34,33 +34,37 @@ export class EmbeddedHand implements Hand {
     this.#identity = options.identity ?? ownIdentity();
   }
 
-  async take(): Promise<Lease | undefined> {
+  async take(most: number): Promise<readonly Lease[]> {
     const ledger = this.#ledger;
     // Most looks find nothing: they should not keep others from writing.
-    if (this.#lapsed().length === 0 && this.#next() === undefined) return undefined;
-    return ledger.write(() => {
+    if (this.#lapsed().length === 0 && this.#next(1).length === 0) return [];
+    return ledger.writeSoon(() => {
       for (const { job, why } of this.#lapsed()) ledger.save(lapse(job, why));
-      const job = this.#next();
-      if (job === undefined) return undefined;
-      const step = take(job, this.#holder(), job.token + 1);
-      if ('refused' in step) return undefined;
-      const taken = ledger.save(step);
-      return { job: taken, token: taken.token };
+      return this.#next(most).flatMap((job) => {
+        const step = take(job, this.#holder(), job.token + 1);
+        if ('refused' in step) return [];
+        const taken = ledger.save(step);
+        return [{ job: taken, token: taken.token }];
+      });
     });
   }
 
-  /** The next job for this hand; never one whose variant another job builds at this moment. */
-  #next(): Job | undefined {
+  /** The next jobs for this hand; never one with a variant that another job builds at this moment. */
+  #next(most: number): Job[] {
     const ledger = this.#ledger;
-    if (ledger.paused) return undefined;
+    const chosen: Job[] = [];
+    if (ledger.paused) return chosen;
     const { only, labels = {} } = this.#options;
     const names = ({ recipe, variants }: Job) => variants.map((variant) => `${recipe}:${variant}`);
     const busy = new Set(ledger.jobs(['running']).flatMap(names));
     for (const job of ledger.due()) {
       if (only !== undefined && !only.has(job.id)) continue;
-      if (suits(job, labels) && !names(job).some((name) => busy.has(name))) return job;
+      if (!suits(job, labels) || names(job).some((name) => busy.has(name))) continue;
+      chosen.push(job);
+      if (chosen.length === most) break;
+      for (const name of names(job)) busy.add(name);
     }
-    return undefined;
+    return chosen;
   }
 
   /** Running jobs that nobody runs any more. */
@@ -90,7 +94,7 @@ export class EmbeddedHand implements Hand {
     if (!holds(known, lease)) return 'lost';
     // Half a lease is time enough: a commit for each beat would only wear out the disk.
     if ((known.holder?.until ?? 0) < this.#ledger.now() + this.leaseMs / 2) {
-      const renewed = this.#ledger.write(() => {
+      const renewed = await this.#ledger.writeSoon(() => {
         const job = this.#ledger.find(lease.job.id);
         if (!holds(job, lease)) return false;
         this.#ledger.save({ job: { ...job, holder: this.#holder() }, news: [] });
@@ -103,7 +107,7 @@ export class EmbeddedHand implements Hand {
 
   async report(lease: Lease, events: readonly BuildEvent[]): Promise<void> {
     if (events.length === 0) return;
-    this.#ledger.write(() => {
+    await this.#ledger.writeSoon(() => {
       const job = this.#ledger.find(lease.job.id);
       if (!holds(job, lease)) return;
       const results = { ...job.results };
@@ -117,7 +121,7 @@ export class EmbeddedHand implements Hand {
 
   async settle(lease: Lease, outcome: Outcome): Promise<boolean> {
     const ledger = this.#ledger;
-    return ledger.write(() => {
+    return ledger.writeSoon(() => {
       const job = ledger.find(lease.job.id);
       if (job === undefined) return false;
       const step =

@@ -5,6 +5,7 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { inTransaction, openDatabase } from './database.ts';
+import { GroupCommit } from './groupCommit.ts';
 import { isSettled, type Job, type JobRequest, type QueueEvent, type QueueNews } from './job.ts';
 import { cancel, prioritise, type Refusal, retry, type Step } from './machine.ts';
 import type { Queue, Submitted } from './queue.ts';
@@ -31,6 +32,7 @@ export class Ledger implements Queue {
   readonly #database: DatabaseSync;
   readonly #statements = new Map<string, StatementSync>();
   readonly #watcher: FSWatcher;
+  readonly #group: GroupCommit;
   /** Notified of every change, by this process or another. */
   readonly wake = new Wake();
   /** Milliseconds since 1970; tests have a clock of their own. */
@@ -39,7 +41,8 @@ export class Ledger implements Queue {
   constructor(file: string, now: () => number = Date.now) {
     this.now = now;
     this.#database = openDatabase(file);
-    this.#watcher = watchDatabase(file, this.wake);
+    this.#group = new GroupCommit(this.#database, () => this.wake.notify());
+    this.#watcher = watchDatabase(file, this.wake, () => this.#others());
   }
 
   /** The record of a home. */
@@ -193,6 +196,7 @@ export class Ledger implements Queue {
   }
 
   close(): void {
+    this.#group.flush();
     this.#watcher.close();
     this.#database.close();
   }
@@ -214,6 +218,16 @@ export class Ledger implements Queue {
     const result = inTransaction(this.#database, action);
     this.wake.notify();
     return result;
+  }
+
+  /** As `write`, by one commit with what else is asked for in this turn; on the disk when the promise is kept. */
+  writeSoon<T>(action: () => T): Promise<T> {
+    return this.#group.add(action);
+  }
+
+  /** A number that grows with each commit of another process; SQLite, PRAGMA data_version. */
+  #others(): number {
+    return Number(this.prepare('PRAGMA data_version').get()?.data_version);
   }
 
   /** Writes down what a command came to. */
@@ -240,7 +254,7 @@ export class Ledger implements Queue {
 
   /** Waiting jobs that may run now, in the order in which they are to run; read as they are asked for. */
   *due(): Generator<Job> {
-    const page = 100;
+    const page = 32;
     for (let offset = 0; ; offset += page) {
       const rows = this.prepare(
         "SELECT document FROM jobs WHERE state = 'waiting' AND not_before <= ? ORDER BY priority DESC, seq LIMIT ? OFFSET ?",
@@ -253,7 +267,7 @@ export class Ledger implements Queue {
   /** When the next job that waits for its time may run; undefined when none does. */
   nextDue(): number | undefined {
     const row = this.prepare(
-      "SELECT min(not_before) AS next FROM jobs WHERE state = 'waiting' AND not_before > ?",
+      "SELECT min(not_before) AS next FROM jobs WHERE not_before > 0 AND not_before > ? AND state = 'waiting'",
     ).get(this.now());
     return row?.next === null || row?.next === undefined ? undefined : Number(row.next);
   }

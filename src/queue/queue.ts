@@ -51,10 +51,10 @@ export interface Hand {
   /** How long a lease lasts without a beat, in milliseconds. */
   readonly leaseMs: number;
   /**
-   * The next job that may run now and that this worker suits: the highest priority first, then the oldest. Its
-   * token is higher than that of any delivery of the job before.
+   * The next jobs that may run now and that this worker suits, so many at most: the highest priority first, then the
+   * oldest. The token of each is higher than that of any delivery of the job before.
    */
-  take(): Promise<Lease | undefined>;
+  take(most: number): Promise<readonly Lease[]>;
   /** Renews the lease. */
   beat(lease: Lease): Promise<Beat>;
   /** Passes on what happens in the build; nothing when the lease is lost. */

@@ -46,6 +46,8 @@ export class Runner {
   readonly #options: RunnerOptions;
   readonly #slots: PQueue;
   readonly #held = new Set<Held>();
+  /** Jobs up to the moment when the hand knows their outcome. */
+  readonly #ending = new Set<Promise<void>>();
   #nudge = new AbortController();
   #crash: unknown;
 
@@ -74,15 +76,14 @@ export class Runner {
       while (!leave.aborted || this.#held.size > 0) {
         this.#nudge = new AbortController();
         await Promise.all([...this.#held].map((held) => this.#beat(held)));
-        while (!leave.aborted && this.#held.size < this.#options.slots) {
-          const lease = await hand.take();
-          if (lease === undefined) break;
-          this.#start(lease);
-        }
+        const free = this.#options.slots - this.#held.size;
+        if (!leave.aborted && free > 0) for (const lease of await hand.take(free)) this.#start(lease);
         if (this.#crash !== undefined) throw this.#crash;
         if (leave.aborted && this.#held.size === 0) break;
         await this.#nap(hand.leaseMs / 3);
       }
+      await Promise.all(this.#ending);
+      if (this.#crash !== undefined) throw this.#crash;
     } finally {
       clearTimeout(deadline);
       leave.removeEventListener('abort', leaving);
@@ -119,27 +120,40 @@ export class Runner {
     const held: Held = { lease, stop: new AbortController(), renewed: performance.now() };
     this.#held.add(held);
     this.#options.onTaken?.(lease);
-    this.#slots
-      .add(() => this.#runOne(held))
+    const ending = this.#runOne(held)
       .catch((error: unknown) => {
         this.#crash ??= error;
       })
       .finally(() => {
-        this.#held.delete(held);
-        this.#nudge.abort();
+        this.#free(held);
+        this.#ending.delete(ending);
       });
+    this.#ending.add(ending);
   }
 
-  async #runOne({ lease, stop }: Held): Promise<void> {
-    const { hand, execute, onEvent, onEnded } = this.#options;
+  async #runOne(held: Held): Promise<void> {
+    const { hand, onEnded } = this.#options;
+    const { lease } = held;
+    const outcome = await this.#slots.add(() => this.#execute(held));
+    const settled = hand.settle(lease, outcome);
+    // The slot is free: the next take may go to the disk together with this outcome.
+    this.#free(held);
+    onEnded?.(lease.job, outcome, await settled);
+  }
+
+  async #execute({ lease, stop }: Held): Promise<Outcome> {
+    const { hand, execute, onEvent } = this.#options;
     const reports = new Reports(hand, lease);
     const outcome = await execute(lease, stop.signal, (event) => {
       onEvent?.(lease.job, event);
       reports.add(event);
     });
     await reports.flush();
-    const used = await hand.settle(lease, outcome);
-    onEnded?.(lease.job, outcome, used);
+    return outcome;
+  }
+
+  #free(held: Held): void {
+    if (this.#held.delete(held) || this.#crash !== undefined) this.#nudge.abort();
   }
 }
 

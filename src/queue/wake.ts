@@ -36,11 +36,18 @@ export class Wake {
   }
 }
 
-/** Notifies when any process writes to an SQLite database with a write-ahead log. */
-export function watchDatabase(file: string, wake: Wake): FSWatcher {
+/**
+ * Notifies when another process writes to an SQLite database with a write-ahead log.
+ * @param state what differs after each such write; one's own writes are seen as well, and are no news
+ */
+export function watchDatabase(file: string, wake: Wake, state: () => number): FSWatcher {
+  let seen = state();
   const names = new Set([basename(file), `${basename(file)}-wal`]);
   const watcher = watch(dirname(file), { persistent: false }, (_event, name) => {
-    if (name === null || names.has(name)) wake.notify();
+    if (name !== null && !names.has(name)) return;
+    const now = state();
+    if (now !== seen) wake.notify();
+    seen = now;
   });
   // Whoever waits looks again after a while all the same.
   watcher.on('error', () => undefined);

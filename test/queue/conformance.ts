@@ -18,10 +18,15 @@ export interface Adapter {
 
 const forever = new AbortController().signal;
 
+/** Takes the next job, if there is one now. */
+export async function takeOne(hand: Hand): Promise<Lease | undefined> {
+  return (await hand.take(1))[0];
+}
+
 /** Takes the next job, waiting until there is one. */
 export async function takeSoon(hand: Hand): Promise<Lease> {
   for (;;) {
-    const lease = await hand.take();
+    const lease = await takeOne(hand);
     if (lease !== undefined) return lease;
     await hand.changed(50, forever);
   }
@@ -56,12 +61,12 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       const [first, second] = [await adapter.hand(), await adapter.hand()];
       const lease = await takeSoon(first);
       expect(lease.job).toMatchObject({ id: job?.id, recipe: 'one', variants: ['a'] });
-      expect(await second.take()).toBeUndefined();
+      expect(await takeOne(second)).toBeUndefined();
       expect(await first.settle(lease, outcome('done', [result('built')]))).toBe(true);
       const settled = await until(queue, lease.job.id, isSettled);
       expect(settled).toMatchObject({ state: 'done', results: { a: { status: 'built' } }, holder: null });
       await queue.drain(forever);
-      expect(await first.take()).toBeUndefined();
+      expect(await takeOne(first)).toBeUndefined();
     });
 
     it('joins a job of the same key while it waits and while it runs, and not after', async () => {
@@ -85,6 +90,16 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       expect(order).toEqual(['high', 'first', 'second', 'low']);
     });
 
+    it('gives several at once in their order, and no more than are asked for', async () => {
+      const hand = await adapter.hand();
+      submit(queue, ['low', { priority: -1 }], ['first'], ['second'], ['high', { priority: 1 }]);
+      await adapter.settled();
+      const names = async (most: number) => (await hand.take(most)).map(({ job }) => job.recipe);
+      expect(await names(3)).toEqual(['high', 'first', 'second']);
+      expect(await names(3)).toEqual(['low']);
+      expect(await names(3)).toEqual([]);
+    });
+
     it('changes the priority of a job that waits', async () => {
       const hand = await adapter.hand();
       const [, late] = submit(queue, ['early'], ['late']);
@@ -99,7 +114,7 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       const old = await adapter.hand({ labels: { arch: 'i386', kvm: 'no' } });
       submit(queue, ['needs', { labels: { arch: 'i386' } }]);
       await adapter.settled();
-      expect(await plain.take()).toBeUndefined();
+      expect(await takeOne(plain)).toBeUndefined();
       expect((await takeSoon(old)).job.recipe).toBe('needs');
     });
 
@@ -108,7 +123,7 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       queue.pause();
       submit(queue, ['held']);
       await adapter.settled();
-      expect(await hand.take()).toBeUndefined();
+      expect(await takeOne(hand)).toBeUndefined();
       queue.resume();
       expect((await takeSoon(hand)).job.recipe).toBe('held');
     });
@@ -122,7 +137,7 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
         why: 'not wanted',
       });
       await adapter.settled();
-      expect(await hand.take()).toBeUndefined();
+      expect(await takeOne(hand)).toBeUndefined();
     });
 
     it('tells the worker of a job that is to stop, which ends as cancelled', async () => {
@@ -166,7 +181,7 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       const job = await until(queue, first.job.id, ({ failures }) => failures === 1);
       expect(job).toMatchObject({ state: 'waiting', why: 'the server was out of reach' });
       expect(job.notBefore).toBeGreaterThan(job.submitted);
-      expect(await hand.take()).toBeUndefined();
+      expect(await takeOne(hand)).toBeUndefined();
       await adapter.later();
       const again = await takeSoon(hand);
       expect(again.token).toBeGreaterThan(first.token);
@@ -181,7 +196,7 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       await hand.settle(lease, outcome('permanent', [result('failed')]));
       await until(queue, lease.job.id, isSettled);
       await adapter.later();
-      expect(await hand.take()).toBeUndefined();
+      expect(await takeOne(hand)).toBeUndefined();
       queue.retry(lease.job.id);
       const again = await takeSoon(hand);
       await hand.settle(again, outcome('done', [result('built')]));

@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { EmbeddedHand } from '../../src/queue/embedded.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { CHECKOUT, freshDirectory } from '../support/kiln.ts';
-import { type Adapter, conformance } from './conformance.ts';
+import { type Adapter, conformance, takeOne } from './conformance.ts';
 import { modelTest } from './model.ts';
 import { outcome, request } from './requests.ts';
 
@@ -42,13 +42,33 @@ describe('the record', () => {
     const queue = new Ledger(file);
     const hand = new EmbeddedHand(queue);
     expect(queue.jobs().map(({ state }) => state)).toEqual(['running']);
-    expect(await hand.take()).toBeUndefined();
+    expect(await takeOne(hand)).toBeUndefined();
     child.kill('SIGKILL');
     await once(child, 'exit');
-    const lease = await hand.take();
+    const lease = await takeOne(hand);
     expect(lease?.job.id).toBe(said.toString().trim());
     expect(queue.job(lease?.job.id ?? '')).toMatchObject({ lost: 1, state: 'running' });
     queue.close();
+  });
+
+  it('commits what is asked for in one turn together; what fails of it undoes itself alone', async () => {
+    const file = join(freshDirectory('ledger'), 'state.db');
+    const queue = new Ledger(file);
+    const fail = () => {
+      queue.setFact('half', 'done');
+      throw new Error('not this one');
+    };
+    const [first, second, third] = await Promise.allSettled([
+      queue.writeSoon(() => queue.setFact('first', 'done')),
+      queue.writeSoon(fail),
+      queue.writeSoon(() => queue.fact('first')),
+    ]);
+    expect(first).toMatchObject({ status: 'fulfilled' });
+    expect(second).toMatchObject({ status: 'rejected', reason: { message: 'not this one' } });
+    expect(third).toMatchObject({ status: 'fulfilled', value: 'done' });
+    const other = new Ledger(file);
+    expect([other.fact('first'), other.fact('half')]).toEqual(['done', undefined]);
+    for (const each of [queue, other]) each.close();
   });
 
   it('gives up a job that its workers do not survive', async () => {
@@ -56,11 +76,11 @@ describe('the record', () => {
     adapter.queue.submit([request('deadly')]);
     const hand = await adapter.hand();
     for (let taken = 0; taken <= 5; taken++) {
-      const lease = await hand.take();
+      const lease = await takeOne(hand);
       expect(lease).toBeDefined();
       if (lease !== undefined) await adapter.lapse(lease);
     }
-    expect(await hand.take()).toBeUndefined();
+    expect(await takeOne(hand)).toBeUndefined();
     expect(adapter.queue.jobs()).toMatchObject([{ state: 'failed', lost: 6 }]);
     await adapter.close();
   });
@@ -69,10 +89,10 @@ describe('the record', () => {
     const adapter = await open();
     const hand = await adapter.hand();
     adapter.queue.submit([request('r', { key: 'plain' }), request('r', { key: 'other channel' })]);
-    const first = await hand.take();
-    expect(await hand.take()).toBeUndefined();
+    const first = await takeOne(hand);
+    expect(await takeOne(hand)).toBeUndefined();
     if (first !== undefined) await hand.settle(first, outcome('done'));
-    expect((await hand.take())?.job.key).toBe('other channel');
+    expect((await takeOne(hand))?.job.key).toBe('other channel');
     await adapter.close();
   });
 

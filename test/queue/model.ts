@@ -1,8 +1,8 @@
 import fc from 'fast-check';
 import { expect, it } from 'vitest';
-import type { Outcome } from '../../src/queue/job.ts';
+import type { Lease, Outcome } from '../../src/queue/job.ts';
 import type { Hand } from '../../src/queue/queue.ts';
-import { type Adapter, takeSoon, until } from './conformance.ts';
+import { type Adapter, takeOne, takeSoon, until } from './conformance.ts';
 import { outcome, request } from './requests.ts';
 
 type Command =
@@ -48,8 +48,8 @@ interface Known {
   readonly key: number;
   state: State;
   cancelling: boolean;
-  lease: Awaited<ReturnType<Hand['take']>>;
-  readonly stale: NonNullable<Awaited<ReturnType<Hand['take']>>>[];
+  lease: Lease | undefined;
+  readonly stale: NonNullable<Lease | undefined>[];
 }
 
 /**
@@ -134,7 +134,7 @@ class Run {
   }
 
   async #take(): Promise<void> {
-    const lease = await this.#hand.take();
+    const lease = await takeOne(this.#hand);
     if (lease === undefined) return;
     expect(this.#paused).toBe(false);
     const job = this.#jobs.find(({ id }) => id === lease.job.id);
