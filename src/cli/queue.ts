@@ -249,6 +249,8 @@ function describeNews({ news }: QueueEvent): string | undefined {
       return `queued with priority ${news.priority}`;
     case 'joined':
       return 'joined by another who asked for the same';
+    case 'left':
+      return `one who waited for it does no more: ${news.why}`;
     case 'taken':
       return `taken by ${news.worker}`;
     case 'build':

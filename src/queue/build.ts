@@ -3,12 +3,13 @@ import { checkSubstitutes } from '../pipeline/inputs.ts';
 import type { BuildRequest } from '../pipeline/run.ts';
 import type { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
+import { ownIdentity, type ProcessIdentity } from '../platform/identity.ts';
 import { type LockHolder, tryLock } from '../platform/lock.ts';
 import { EmbeddedHand } from './embedded.ts';
 import { executeIn } from './execute.ts';
 import { follow, PAUSED, resultsOf, tellBuild } from './follow.ts';
 import { isSettled, type Job, type QueueEvent } from './job.ts';
-import { Ledger } from './ledger.ts';
+import { isWantedBy, Ledger } from './ledger.ts';
 import { requestFor } from './request.ts';
 import { Runner } from './runner.ts';
 
@@ -32,7 +33,7 @@ export interface ThroughQueue {
 
 /**
  * Submits a job for each recipe and follows them to their end. Where nobody serves the queue this process runs
- * them itself: a single recipe's here, several in a process each.
+ * them itself, each in a process of its own where something has to be made.
  * @throws KilnError for what concerns a whole job that ran here: a recipe with faults, a missing tool
  */
 export async function buildThroughQueue(
@@ -50,9 +51,8 @@ export async function buildThroughQueue(
   const ledger = Ledger.of(home);
   try {
     const { cursor } = ledger;
-    const submitted = ledger.submit(requests);
-    const ids = new Set(submitted.map(({ job }) => job.id));
-    const own = new Set(submitted.flatMap(({ job, joined }) => (joined ? [] : [job.id])));
+    const follower = ownIdentity();
+    const ids = new Set(ledger.submit(requests, follower).map(({ job }) => job.id));
     if (ledger.paused) sink({ type: 'warning', variant: null, sentence: PAUSED });
     const server = serving(home);
     const crew = server === undefined ? new OwnCrew(ledger, request, ids) : undefined;
@@ -65,10 +65,13 @@ export async function buildThroughQueue(
       jobs = await follow(ledger, ids, cursor, halt, tell);
     } catch (error) {
       if (!signal.aborted) throw error;
-      const open = [...own].map((id) => ledger.job(id)).filter((job) => !isSettled(job));
-      const cancelled = crew !== undefined || (await confirmCancel(open));
-      if (!cancelled) throw error;
-      await cancelAll(ledger, open, signal.reason as KilnError);
+      const open = [...ids].filter((id) => !isSettled(ledger.job(id)));
+      const mine = open.map((id) => ledger.job(id)).filter((job) => isWantedBy(job, follower));
+      if (crew === undefined && mine.length > 0 && !(await confirmCancel(mine))) {
+        for (const { id } of mine) ledger.keep(id);
+        throw error;
+      }
+      await leaveAll(ledger, open, follower, signal.reason as KilnError);
       jobs = [...ids].map((id) => ledger.job(id));
     } finally {
       await crew?.leave();
@@ -81,11 +84,18 @@ export async function buildThroughQueue(
   }
 }
 
-/** Cancels jobs, and returns when whoever ran them has stopped. */
-async function cancelAll(ledger: Ledger, jobs: readonly Job[], reason: KilnError): Promise<void> {
-  const open = jobs.filter(({ id }) => !isSettled(ledger.job(id))).map(({ id }) => id);
-  for (const id of open) ledger.cancel(id, reason.message);
-  await follow(ledger, new Set(open), ledger.cursor, new AbortController().signal, () => undefined);
+/** Waits for jobs no more, and returns when whoever ran those that nobody else wants has stopped. */
+async function leaveAll(
+  ledger: Ledger,
+  ids: readonly string[],
+  follower: ProcessIdentity,
+  reason: KilnError,
+): Promise<void> {
+  const left = ids
+    .filter((id) => !isSettled(ledger.job(id)))
+    .map((id) => ledger.leave(id, follower, reason.message));
+  const stopping = new Set(left.filter(({ cancelling }) => cancelling !== null).map(({ id }) => id));
+  await follow(ledger, stopping, ledger.cursor, new AbortController().signal, () => undefined);
 }
 
 /** Runs the jobs of this process where no server does. */
@@ -109,9 +119,12 @@ class OwnCrew {
     const runner = new Runner({
       hand: new EmbeddedHand(ledger, { only }),
       slots: Math.min(jobs, chosen.length),
-      // Who is interrupted stops at once; the record is told by whoever follows.
-      execute: (lease, stop, tell) => execute(lease, AbortSignal.any([signal, stop]), tell),
-      leave: this.#leaving.signal,
+      // Who is interrupted stops at once and hands back: what becomes of the job is for those who want it.
+      execute: async (lease, stop, tell) => {
+        const outcome = await execute(lease, AbortSignal.any([signal, stop]), tell);
+        return signal.aborted && outcome.type === 'cancelled' ? { ...outcome, type: 'returned' } : outcome;
+      },
+      leave: AbortSignal.any([this.#leaving.signal, signal]),
       graceMs: 0,
       onTaken: ({ job }) => this.#ran.add(job.id),
       onEvent: (_job, event) => sink(event),

@@ -47,6 +47,10 @@ export interface Job extends JobRequest {
   readonly notBefore: number;
   /** Why it is to stop, when somebody asked for that while it ran. */
   readonly cancelling: string | null;
+  /** Processes that wait for it. */
+  readonly followers: readonly ProcessIdentity[];
+  /** Somebody has asked for it who does not wait: it goes on whoever of the others leaves. */
+  readonly unattended: boolean;
   readonly submitted: number;
   readonly ended: number | null;
   /** What the last attempt ended with, in words. */
@@ -71,6 +75,8 @@ export interface Lease {
 export type QueueNews =
   | { readonly type: 'submitted'; readonly priority: number }
   | { readonly type: 'joined' }
+  /** Somebody who waited for it does no more; others do. */
+  | { readonly type: 'left'; readonly why: string }
   | { readonly type: 'taken'; readonly worker: string; readonly token: number }
   | { readonly type: 'build'; readonly event: BuildEvent }
   /** Back among those that wait: after a failure that may pass, a lost worker, a worker that had to stop. */

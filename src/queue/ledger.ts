@@ -1,19 +1,20 @@
 import { randomBytes } from 'node:crypto';
 import { existsSync, type FSWatcher } from 'node:fs';
-import { join } from 'node:path';
+import { join as joinPath } from 'node:path';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
+import { isStillAlive, type ProcessIdentity } from '../platform/identity.ts';
 import { inTransaction, openDatabase } from './database.ts';
 import { GroupCommit } from './groupCommit.ts';
 import { isSettled, type Job, type JobRequest, type QueueEvent, type QueueNews } from './job.ts';
-import { cancel, prioritise, type Refusal, retry, type Step } from './machine.ts';
+import { cancel, join, leave, othersOf, prioritise, type Refusal, retry, type Step } from './machine.ts';
 import type { Queue, Submitted } from './queue.ts';
 import { Wake, watchDatabase } from './wake.ts';
 
 /** Where a home keeps its record. Deleting it forgets what waits, and no bundle and no channel. */
 export function ledgerFile(home: Home): string {
-  return join(home.root, 'state.db');
+  return joinPath(home.root, 'state.db');
 }
 
 /** True where the home has a record; commands that only look make none. */
@@ -50,20 +51,15 @@ export class Ledger implements Queue {
     return new Ledger(ledgerFile(home));
   }
 
-  submit(requests: readonly JobRequest[]): Submitted[] {
-    return this.write(() => requests.map((request) => this.#submitOne(request)));
+  submit(requests: readonly JobRequest[], follower?: ProcessIdentity): Submitted[] {
+    return this.write(() => requests.map((request) => this.#submitOne(request, follower ?? null)));
   }
 
-  #submitOne(request: JobRequest): Submitted {
+  #submitOne(request: JobRequest, follower: ProcessIdentity | null): Submitted {
     const known = this.#one("SELECT document FROM jobs WHERE key = ? AND state IN ('waiting', 'running')", [
       request.key,
     ]);
-    if (known !== undefined) {
-      const raised = request.priority > known.priority ? prioritise(known, request.priority) : undefined;
-      if (raised !== undefined && 'job' in raised) this.save(raised);
-      this.tell(known.id, { type: 'joined' });
-      return { job: this.job(known.id), joined: true };
-    }
+    if (known !== undefined) return { job: this.save(join(known, follower, request.priority)), joined: true };
     const job: Job = {
       ...request,
       id: `j${randomBytes(5).toString('hex')}`,
@@ -74,6 +70,8 @@ export class Ledger implements Queue {
       lost: 0,
       notBefore: 0,
       cancelling: null,
+      followers: follower === null ? [] : [follower],
+      unattended: follower === null,
       submitted: this.now(),
       ended: null,
       why: null,
@@ -114,6 +112,14 @@ export class Ledger implements Queue {
 
   cancel(id: string, why: string): Job {
     return this.#command(id, 'cancelled', (job) => cancel(job, why));
+  }
+
+  leave(id: string, follower: ProcessIdentity, why: string): Job {
+    return this.#command(id, 'left', (job) => leave(job, follower, mayBeAlive, why));
+  }
+
+  keep(id: string): Job {
+    return this.#command(id, 'kept', (job) => ({ job: { ...job, unattended: true }, news: [] }));
   }
 
   retry(id: string): Job {
@@ -302,6 +308,15 @@ export class Ledger implements Queue {
   #run(sql: string, ...values: SQLInputValue[]): void {
     this.prepare(sql).run(...values);
   }
+}
+
+/** True when a follower is the only one who wants a job. */
+export function isWantedBy(job: Job, follower: ProcessIdentity): boolean {
+  return !job.unattended && !othersOf(job, follower).some(mayBeAlive);
+}
+
+function mayBeAlive(other: ProcessIdentity): boolean {
+  return isStillAlive(other) !== false;
 }
 
 function parse(row: Record<string, unknown>): Job {

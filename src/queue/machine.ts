@@ -1,5 +1,7 @@
+import { isDeepStrictEqual } from 'node:util';
 import type { VariantResult } from '../pipeline/events.ts';
 import { sha256 } from '../platform/digest.ts';
+import type { ProcessIdentity } from '../platform/identity.ts';
 import { type Holder, isFinal, isSettled, type Job, type Outcome, type QueueNews } from './job.ts';
 
 /** What came of a command: the job as it is now, and what is to be told. */
@@ -94,6 +96,36 @@ export function cancel(job: Job, why: string): Step | Refusal {
   if (job.state === 'waiting') return settle(job, 'cancelled', why);
   if (job.cancelling !== null) return { job, news: [] };
   return { job: { ...job, cancelling: why }, news: [{ type: 'cancelling', why }] };
+}
+
+/** Somebody else asks for a job that waits or runs. @param follower null: one who does not wait for it */
+export function join(job: Job, follower: ProcessIdentity | null, priority: number): Step {
+  const step = priority > job.priority ? prioritise(job, priority) : { job, news: [] };
+  const raised = 'refused' in step ? { job, news: [] } : step;
+  const followers = follower === null ? job.followers : [...job.followers, follower];
+  return {
+    job: { ...raised.job, followers, unattended: job.unattended || follower === null },
+    news: [...raised.news, { type: 'joined' }],
+  };
+}
+
+/** Somebody waits for a job no more: it is cancelled unless others want it. @param isAlive tells who still waits */
+export function leave(
+  job: Job,
+  follower: ProcessIdentity,
+  isAlive: (other: ProcessIdentity) => boolean,
+  why: string,
+): Step | Refusal {
+  if (isSettled(job)) return { refused: `it is ${job.state}` };
+  const followers = othersOf(job, follower).filter(isAlive);
+  const left = { ...job, followers };
+  if (followers.length === 0 && !job.unattended) return cancel(left, why);
+  return { job: left, news: [{ type: 'left', why }] };
+}
+
+/** Those besides a follower who wait for a job, or did. */
+export function othersOf(job: Job, follower: ProcessIdentity): ProcessIdentity[] {
+  return job.followers.filter((other) => !isDeepStrictEqual(other, follower));
 }
 
 /** A job that failed or was cancelled gets all its attempts anew; what is built stays built. */

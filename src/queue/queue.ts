@@ -1,4 +1,5 @@
 import type { BuildEvent } from '../pipeline/events.ts';
+import type { ProcessIdentity } from '../platform/identity.ts';
 import type { Job, JobRequest, Lease, Outcome, QueueEvent } from './job.ts';
 
 /** What a submission came to. */
@@ -16,8 +17,15 @@ export interface Submitted {
  * command makes no sense in.
  */
 export interface Queue {
-  /** Queues jobs, all or none; one whose key waits or runs already is joined. */
-  submit(requests: readonly JobRequest[]): Submitted[];
+  /**
+   * Queues jobs, all or none; one whose key waits or runs already is joined.
+   * @param follower who will wait for them; nobody by default
+   */
+  submit(requests: readonly JobRequest[], follower?: ProcessIdentity): Submitted[];
+  /** Says that a follower waits no more: a job that nobody else wants is cancelled. */
+  leave(id: string, follower: ProcessIdentity, why: string): Job;
+  /** Lets a job go on whoever waits for it or does not. */
+  keep(id: string): Job;
   /** Jobs in the order of their submission. */
   jobs(states?: readonly Job['state'][]): Job[];
   job(id: string): Job;

@@ -1,4 +1,5 @@
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { ownIdentity, type ProcessIdentity } from '../../src/platform/identity.ts';
 import { isSettled, type Job, type Lease } from '../../src/queue/job.ts';
 import type { Hand, Queue } from '../../src/queue/queue.ts';
 import { outcome, request, result } from './requests.ts';
@@ -17,6 +18,11 @@ export interface Adapter {
 }
 
 const forever = new AbortController().signal;
+
+/** One who waits for a job on a machine that can't be asked whether that is still so. */
+function waiter(host: string): ProcessIdentity {
+  return { ...ownIdentity(), host };
+}
 
 /** Takes the next job, if there is one now. */
 export async function takeOne(hand: Hand): Promise<Lease | undefined> {
@@ -153,6 +159,36 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
         state: 'cancelled',
         why: 'changed my mind',
       });
+    });
+
+    it('goes on with a job that one of those who wait for it leaves, and stops it when the last one does', async () => {
+      const [one, other] = [waiter('one'), waiter('other')];
+      const [job] = queue.submit([request('shared')], one);
+      const id = job?.job.id ?? '';
+      expect(queue.submit([request('shared')], other)).toMatchObject([{ joined: true, job: { id } }]);
+      expect(queue.leave(id, one, 'gone home')).toMatchObject({ state: 'waiting', followers: [other] });
+      expect(queue.leave(id, other, 'gone too')).toMatchObject({ state: 'cancelled', why: 'gone too' });
+    });
+
+    it('goes on with a job that somebody has queued who does not wait for it, whoever leaves', async () => {
+      const [first, later] = queue
+        .submit([request('queued')])
+        .concat(queue.submit([request('kept')], waiter('one')));
+      queue.submit([request('queued')], waiter('one'));
+      queue.keep(later?.job.id ?? '');
+      for (const submitted of [first, later]) {
+        expect(queue.leave(submitted?.job.id ?? '', waiter('one'), 'gone home')).toMatchObject({
+          state: 'waiting',
+        });
+      }
+    });
+
+    it('does not go on for the sake of one who has died', async () => {
+      const dead: ProcessIdentity = { ...ownIdentity(), start: '1' };
+      const [submitted] = queue.submit([request('orphan')], dead);
+      queue.submit([request('orphan')], waiter('one'));
+      const left = queue.leave(submitted?.job.id ?? '', waiter('one'), 'gone home');
+      expect(left).toMatchObject({ state: 'cancelled' });
     });
 
     it('gives a job whose lease ran out to the next, and refuses the outcome of the first', async () => {

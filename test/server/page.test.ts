@@ -146,7 +146,7 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
     lines[120_000] = 'drivers/net/8139too.c:77: error: parse error before "irqreturn_t"';
     writeFileSync(log, `${lines.join('\n')}\n`);
     const hand = new EmbeddedHand(served.ledger);
-    const lease = await hand.take();
+    const [lease] = await hand.take(1);
     if (lease === undefined) throw new Error('nothing to take');
     await hand.report(lease, [{ type: 'started', variant: 'long:a', log }]);
     const { page } = await openPage(browser, served.url);
