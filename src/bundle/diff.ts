@@ -81,12 +81,14 @@ function inputsOf({ sources, config, boot, initrd }: Manifest): Map<string, stri
 }
 
 function toolsOf({ toolchain }: Manifest): Map<string, string> {
-  const { compiler, binutils, make, compat } = toolchain;
+  const { compiler, binutils, make, compat, within, fingerprint } = toolchain;
   const rules = compat === 'off' ? 'off' : compat.map(({ rule }) => rule).join(' ');
   return new Map([
     ['compiler', compiler],
     ['binutils', binutils],
     ['make', make],
+    ['tools in', within ?? 'the machine'],
+    ['tools', fingerprint.slice(0, 12)],
     ['compat rules', rules],
   ]);
 }

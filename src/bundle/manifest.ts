@@ -66,13 +66,16 @@ export interface Manifest {
     readonly compiler: string;
     readonly binutils: string;
     readonly make: string;
+    /** Hex SHA-256 over what the tools say of themselves, and elsewhere than on the machine over their contents. */
     readonly fingerprint: string;
+    /** `chroot`, or `container`, the image's name and its id; absent: the machine's own tools. */
+    readonly within?: string;
     readonly compat: readonly { readonly rule: string; readonly files: number }[] | 'off';
   };
   /** The modules' number, and `path: licence` of those that taint the kernel; bundles of before have none. */
   readonly modules?: { readonly count: number; readonly tainting: readonly string[] };
   /** How it was built. `none`: the machine has no sandbox; `off`: it was told to do without. */
-  readonly build?: { readonly sandbox: 'bubblewrap' | 'off' | 'none' };
+  readonly build?: { readonly sandbox: 'bubblewrap' | 'container' | 'off' | 'none' };
   readonly initrd: {
     /** `builtin`, or the file that the kit came from. */
     readonly kit: string;

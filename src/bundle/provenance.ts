@@ -54,6 +54,7 @@ export function formatProvenance(manifest: Manifest): string {
               compiler: toolchain.compiler,
               binutils: toolchain.binutils,
               make: toolchain.make,
+              ...(toolchain.within === undefined ? {} : { within: toolchain.within }),
             },
           },
         ],

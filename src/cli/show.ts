@@ -142,7 +142,7 @@ function moduleRows({ modules }: Manifest): string[][] {
 function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
   const { kernel, patches } = manifest.sources;
   const mark = (substituted: true | undefined) => (substituted === true ? ' (substituted)' : '');
-  const { compat } = manifest.toolchain;
+  const { compat, within } = manifest.toolchain;
   return [
     ['release', manifest.release],
     ['channel', manifest.channel],
@@ -153,7 +153,7 @@ function aboutRows(manifest: Manifest, gates: Manifest['gates']): string[][] {
     ]),
     ...kitRows(manifest),
     ['config', `${manifest.config.base} + ${manifest.config.fragments.join(' + ')}`],
-    ['compiler', manifest.toolchain.compiler],
+    ['compiler', [manifest.toolchain.compiler, within].filter((part) => part !== undefined).join(', in ')],
     ['compat rules', compat === 'off' ? 'off' : `${compat.length} touched the tree`],
     ...moduleRows(manifest),
     [

@@ -128,10 +128,13 @@ export async function compile(
   // What gcc takes __DATE__ and __TIME__ from, which drivers put into their messages.
   const env = { SOURCE_DATE_EPOCH: String(options.buildDate), ...options.env };
   const place = placeOf(top, options);
-  const build = new TreeBuild(place, release, { ...options, env }, [
+  const { jobserver, ...rest } = options;
+  // An older make speaks another protocol.
+  const drawing = jobserver !== undefined && isMake(toolchain, 4, 2) ? { jobserver } : {};
+  const build = new TreeBuild(place, toolchain, release, { ...rest, ...drawing, env }, [
     ...makeArguments(place, family, toolchain, options),
     // Each command's output in one piece, under the directory that it ran in.
-    '--output-sync=target',
+    ...(isMake(toolchain, 4, 0) ? ['--output-sync=target'] : []),
     ...extra,
   ]);
   const { history = 'fresh' } = options;
@@ -170,12 +173,20 @@ const WITH_POOL: readonly string[] = ['-c', 'exec make "$@" 2>&1 3<>"$KILN_POOL"
 class TreeBuild {
   compiled = 0;
   readonly #place: Place;
+  readonly #toolchain: Toolchain;
   readonly #release: string;
   readonly #arguments: readonly string[];
   readonly #options: CompileOptions;
 
-  constructor(place: Place, release: string, options: CompileOptions, makeArguments: readonly string[]) {
+  constructor(
+    place: Place,
+    toolchain: Toolchain,
+    release: string,
+    options: CompileOptions,
+    makeArguments: readonly string[],
+  ) {
     this.#place = place;
+    this.#toolchain = toolchain;
     this.#release = release;
     this.#options = options;
     this.#arguments = makeArguments;
@@ -188,7 +199,7 @@ class TreeBuild {
       this.compiled++;
       onProgress?.({ compiled: this.compiled, file });
     });
-    const client = await jobserver?.client(signal);
+    const client = await jobserver?.client(signal, this.#toolchain.makeVersion);
     try {
       const common = runOptions(this.#place, this.#options);
       const drawing =
@@ -229,6 +240,12 @@ class TreeBuild {
           : `only ${twin} is there: the source went through a file system that folds case; get it from its tarball`,
     });
   }
+}
+
+/** Whether the toolchain's make is of that version or later. */
+function isMake({ makeVersion }: Toolchain, major: number, minor: number): boolean {
+  const [, has = 0, hasMinor = 0] = /(\d+)\.(\d+)/.exec(makeVersion)?.map(Number) ?? [];
+  return has > major || (has === major && hasMinor >= minor);
 }
 
 async function readConfig(top: string, family: KernelFamily): Promise<string> {

@@ -137,6 +137,12 @@ const ASSEMBLER_FLAGS_2_4: readonly Reasoned[] = [
   { value: '-mx86-used-note=no', reason: 'a note section breaks the flat boot images' },
 ];
 
+/** Where makes run, this has to be seen. */
+export const GENKSYMS = join(import.meta.dirname, 'compat/genksyms.sh');
+
+/** What takes the tree's place out of __FILE__: that of an included header is an absolute path. */
+export const FILE_PREFIX_MAP = '-ffile-prefix-map=';
+
 const VARIABLES_2_4: readonly Reasoned[] = [
   { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
   {
@@ -146,7 +152,7 @@ const VARIABLES_2_4: readonly Reasoned[] = [
   { value: 'CONFIG_SHELL=/bin/bash', reason: 'the configuration scripts are for bash' },
   { value: 'DEPMOD=/bin/true', reason: "today's depmod reads only .ko; Kiln computes dependencies itself" },
   {
-    value: `GENKSYMS=/bin/sh '${join(import.meta.dirname, 'compat/genksyms.sh')}'`,
+    value: `GENKSYMS=/bin/sh '${GENKSYMS}'`,
     reason: 'symbol versions (MODVERSIONS) need it, and it is in no distribution of today',
   },
   { value: 'ROOT_DEV=FLOPPY', reason: "CURRENT writes the build machine's root device into the image" },
@@ -269,6 +275,15 @@ const LINUX_KBUILD: KernelFamily = {
 
 /** Every family that Kiln can build. */
 export const FAMILIES: readonly KernelFamily[] = [LINUX_2_2, LINUX_2_4, LINUX_KBUILD];
+
+/** Flags of all families that a compiler of another age may not know, those for the assembler as `-Wa,`. */
+export function optionalFlags(): string[] {
+  const flags = FAMILIES.flatMap(({ compilerFlags, assemblerFlags }) => [
+    ...compilerFlags.map(({ value }) => value).filter((value) => /^-[fmsW]/.test(value)),
+    ...assemblerFlags.map(({ value }) => `-Wa,${value}`),
+  ]);
+  return [...new Set([...flags, `${FILE_PREFIX_MAP}/a=/b`])];
+}
 
 /**
  * The family of a kernel version such as `2.4.22`.

@@ -11,11 +11,12 @@ export {
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
 export { dependSymbols, levelTimes, sharesDependencies } from './dependencies.ts';
-export { FAMILIES, familyFor, type KernelFamily, type Reasoned } from './family.ts';
+export { FAMILIES, familyFor, GENKSYMS, type KernelFamily, type Reasoned } from './family.ts';
 export { makeVariables } from './make-variables.ts';
 export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { type ModuleFacts, readModule } from './modules/module.ts';
 export { canRestamp, forgetUntracked, namesRelease, restamp } from './restamp.ts';
+export { chrootPlace, type ToolPlace } from './tool-place.ts';
 export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {
   type KernelVersion,

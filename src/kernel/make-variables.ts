@@ -1,5 +1,5 @@
 import { KilnError } from '../platform/errors.ts';
-import type { KernelFamily } from './family.ts';
+import { FILE_PREFIX_MAP, type KernelFamily } from './family.ts';
 import type { Toolchain } from './toolchain.ts';
 
 /**
@@ -20,11 +20,18 @@ export function makeVariables(
       hint: 'choose a home whose path has letters, digits and / . , _ + @ % - alone',
     });
   }
-  const flags = family.compilerFlags.map(({ value }) => value.replace('{tree}', top));
-  // __FILE__ of an included header is an absolute path.
+  const known = (flag: string) =>
+    !toolchain.lacks.some(
+      (lacked) => lacked === flag || (lacked.startsWith(FILE_PREFIX_MAP) && flag.startsWith(FILE_PREFIX_MAP)),
+    );
+  const flags = [
+    ...family.compilerFlags.map(({ value }) => value.replace('{tree}', top)),
+    `${FILE_PREFIX_MAP}${top}=.`,
+  ].filter(known);
   const launcher = options.launcher === undefined ? [] : [options.launcher];
-  const compiler = [...launcher, toolchain.compiler, ...flags, `-ffile-prefix-map=${top}=.`].join(' ');
-  const assembler = ['as', ...family.assemblerFlags.map(({ value }) => value)].join(' ');
+  const compiler = [...launcher, toolchain.compiler, ...flags].join(' ');
+  const assemblerFlags = family.assemblerFlags.map(({ value }) => value);
+  const assembler = ['as', ...assemblerFlags.filter((flag) => known(`-Wa,${flag}`))].join(' ');
   return [
     `CC=${compiler}`,
     `HOSTCC=${toolchain.hostCompiler}`,

@@ -2,11 +2,15 @@ import { accessSync, constants, realpathSync, statSync } from 'node:fs';
 import { delimiter, isAbsolute, join } from 'node:path';
 import { digestOf } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
-import { baseEnvironment, run } from '../platform/process.ts';
+import { baseEnvironment, type RunResult, run } from '../platform/process.ts';
+import { optionalFlags } from './family.ts';
+import { askInside, runInside, type ToolPlace } from './tool-place.ts';
 
 /** The tools that turn a tree into a kernel, and what identifies them. */
 export interface Toolchain {
-  /** Absolute path of the compiler for the kernel. */
+  /** Where the tools are, and all steps of a build run. */
+  readonly place: ToolPlace;
+  /** Absolute path of the compiler for the kernel, as seen there. */
   readonly compiler: string;
   /** As the compiler says it, e.g. `gcc version 12.2.0 (Debian 12.2.0-14+deb12u1)`. */
   readonly compilerVersion: string;
@@ -14,25 +18,105 @@ export interface Toolchain {
   readonly makeVersion: string;
   /** Absolute path of the compiler for programs that run during the build. */
   readonly hostCompiler: string;
+  /** Flags of the families' that the compiler or its assembler does not know. */
+  readonly lacks: readonly string[];
+  /** Absolute path of the compiler on this machine, for Kiln's init and boot images. */
+  readonly initCompiler: string;
   /** Hex SHA-256 over all that can change what the tools produce; part of every step's key. */
   readonly fingerprint: string;
 }
 
 export interface ToolchainRequest {
-  /** A program's name or path: `gcc`, `gcc-11`, `/opt/gcc/bin/gcc`. */
+  /** A program's name or path: `gcc`, `gcc-11`, `/opt/gcc/bin/gcc`; as seen where it is. */
   readonly compiler: string;
   /** `gcc` by default. */
   readonly hostCompiler?: string;
+  /** Where the tools are: on this machine by default. */
+  readonly place?: ToolPlace;
 }
 
 /**
- * Finds the tools and asks each for its version; takes some hundredths of a second.
+ * Finds the tools and asks each for its version; takes some hundredths of a second, elsewhere half a second.
  * The fingerprint covers the compiler's own description (target and configuration included), the size of
- * the compiler proper, the assembler, the linker and make: not paths, dates or packages, so that the same
- * tools on two machines are the same.
+ * the compiler proper, the assembler, the linker and make, and elsewhere the contents of all of them: not paths,
+ * dates or packages, so that the same tools on two machines are the same.
  * @throws KilnError `tool` naming the package, where a tool is missing; `invalid` for a compiler that is not GCC.
  */
 export async function findToolchain(request: ToolchainRequest): Promise<Toolchain> {
+  const { place = { kind: 'host' } } = request;
+  if (place.kind === 'host') {
+    const answers = await askHost(request);
+    const { compiler } = answers;
+    const lacks = await lackedFlags(
+      (args) => run('/bin/sh', args, { capture: true, timeoutMs: 20_000 }),
+      compiler,
+    );
+    return { ...describeTools(answers), place, lacks, initCompiler: compiler };
+  }
+  const [answers, host] = await Promise.all([
+    askInside(place, request.compiler, request.hostCompiler ?? 'gcc'),
+    findToolchain({ compiler: 'gcc' }),
+  ]);
+  const inside = describeTools(answers);
+  const lacks = await lackedFlags((args) => runInside(place, ['/bin/sh', ...args]), inside.compiler);
+  // Kiln's init is today's C: a compiler of the kernel's time need not know it.
+  const fingerprint = digestOf({ inside: inside.fingerprint, init: host.fingerprint });
+  return { ...inside, place, lacks, fingerprint, initCompiler: host.compiler };
+}
+
+/** Prints those of the flags behind the compiler that it does not take. Mostly it takes all, and is asked once. */
+const ASK_FLAGS = `
+compiler=$1; shift
+takes() { "$compiler" "$@" -c -x c /dev/null -o /dev/null > /dev/null 2>&1; }
+takes "$@" && exit
+# Some mean something else on 64 bits.
+word=; takes -m32 && word=-m32
+for flag; do takes $word "$flag" || printf '%s\\n' "$flag"; done
+`;
+
+/** A flag that a compiler does not know turns off what it does not do. */
+async function lackedFlags(
+  ask: (args: readonly string[]) => Promise<RunResult>,
+  compiler: string,
+): Promise<string[]> {
+  const result = await ask(['-c', ASK_FLAGS, 'sh', compiler, ...optionalFlags()]);
+  return result.stdout
+    .toString('utf8')
+    .split('\n')
+    .filter((line) => line !== '');
+}
+
+/** What the tools have said of themselves. */
+interface Answers {
+  readonly compiler: string;
+  readonly hostCompiler: string;
+  readonly says: Readonly<Record<'compiler' | 'host' | 'assembler' | 'linker' | 'make', readonly string[]>>;
+  /** What identifies the programs themselves. */
+  readonly contents: unknown;
+}
+
+function describeTools(answers: Answers): Omit<Toolchain, 'place' | 'lacks' | 'initCompiler'> {
+  const { compiler, hostCompiler, says, contents } = answers;
+  const binutilsVersion = says.linker[0] ?? '';
+  const makeVersion = says.make[0] ?? '';
+  return {
+    compiler,
+    compilerVersion: gccVersion(compiler, says.compiler),
+    binutilsVersion,
+    makeVersion,
+    hostCompiler,
+    fingerprint: digestOf({
+      compiler: withoutPaths(says.compiler),
+      host: gccVersion(hostCompiler, says.host),
+      assembler: says.assembler[0],
+      linker: binutilsVersion,
+      make: makeVersion,
+      contents,
+    }),
+  };
+}
+
+async function askHost(request: ToolchainRequest): Promise<Answers> {
   const compiler = findTool(request.compiler, packageOf(request.compiler));
   const hostCompiler = findTool(request.hostCompiler ?? 'gcc', packageOf(request.hostCompiler ?? 'gcc'));
   const assembler = findTool('as', 'binutils');
@@ -48,30 +132,31 @@ export async function findToolchain(request: ToolchainRequest): Promise<Toolchai
     describe(linker, '--version'),
     describe(make, '--version'),
   ]);
-  const compilerVersion = gccVersion(compiler, compilerSays);
+  gccVersion(compiler, compilerSays);
   const proper = cc1.find((line) => isAbsolute(line));
-  if (proper === undefined) {
-    throw new KilnError('tool', `${compiler} has no C compiler proper (cc1)`, {
-      hint: `apt-get install ${packageOf(request.compiler)}`,
-    });
-  }
-  const binutilsVersion = linkerSays[0] ?? '';
-  const makeVersion = makeSays[0] ?? '';
+  if (proper === undefined) throw noCompilerProper(compiler, packageOf(request.compiler));
   return {
     compiler,
-    compilerVersion,
-    binutilsVersion,
-    makeVersion,
     hostCompiler,
-    fingerprint: digestOf({
-      compiler: withoutPaths(compilerSays),
+    says: {
+      compiler: compilerSays,
+      host: hostSays,
+      assembler: assemblerSays,
+      linker: linkerSays,
+      make: makeSays,
+    },
+    contents: {
       cc1: statSync(proper).size,
-      host: gccVersion(hostCompiler, hostSays),
-      assembler: [assemblerSays[0], statSync(assembler).size],
-      linker: [binutilsVersion, statSync(linker).size],
-      make: makeVersion,
-    }),
+      assembler: statSync(assembler).size,
+      linker: statSync(linker).size,
+    },
   };
+}
+
+function noCompilerProper(compiler: string, packageName: string): KilnError {
+  return new KilnError('tool', `${compiler} has no C compiler proper (cc1)`, {
+    hint: `apt-get install ${packageName}`,
+  });
 }
 
 /** Debian's package of a compiler: its name without directories, e.g. `gcc-11`. */

@@ -57,9 +57,15 @@ export async function assemble(request: AssembleRequest): Promise<Manifest> {
   }
   const cmdline = commandLine(variant, initrd);
   const { workDirectory, toolchain, signal, log } = request;
-  const { compiler } = toolchain;
+  const { initCompiler: compiler } = toolchain;
   await makeImages({ staged, workDirectory, variant, id: keys.id, cmdline, compiler, epoch, signal, log });
   return writeProvenance(staged, await describe(request, cmdline));
+}
+
+/** Where the tools were; a chroot's path is the machine's own affair. */
+function withinOf({ place }: Toolchain): Pick<Manifest['toolchain'], 'within'> {
+  if (place.kind === 'host') return {};
+  return { within: place.kind === 'chroot' ? 'chroot' : `container ${place.image.name} ${place.image.id}` };
 }
 
 async function describe(request: AssembleRequest, cmdline: string): Promise<Manifest> {
@@ -105,6 +111,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
       binutils: toolchain.binutilsVersion,
       make: toolchain.makeVersion,
       fingerprint: toolchain.fingerprint,
+      ...withinOf(toolchain),
       compat:
         tree.compat === 'off'
           ? 'off'

@@ -31,6 +31,7 @@ const CODE_OF = {
     'pipeline/compile.ts',
     'pipeline/work-trees.ts',
     'pipeline/workshop.ts',
+    'platform/container.ts',
     'platform/sandbox.ts',
   ],
   initrd: ['initrd'],

@@ -28,7 +28,12 @@ export interface VariantInputs {
   /** undefined: the architecture's own defconfig, which is part of the tree. */
   readonly base: TextInput | undefined;
   readonly fragments: readonly TextInput[];
-  readonly toolchain: { readonly fingerprint: string; readonly description: string };
+  readonly toolchain: {
+    readonly fingerprint: string;
+    readonly description: string;
+    /** Where the tools are if not on this machine. */
+    readonly within?: 'chroot' | 'container';
+  };
   readonly epoch: number;
   /** Versions of the code that makes each thing: another version may make other bytes. */
   readonly code: {
@@ -124,7 +129,7 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
     'order of fragments': inputs.fragments.map(({ name }) => name).join(', '),
     ...Object.fromEntries(variant.options.map(({ symbol, value }) => [symbol, String(value)])),
     extraversion: variant.recipe.extraversion,
-    toolchain: `${shortCompiler(inputs.toolchain.description)} (tools ${inputs.toolchain.fingerprint.slice(0, 12)})`,
+    toolchain: describeToolchain(inputs.toolchain),
     'compat rules': variant.recipe.toolchain.compat,
     initrd: `${inputs.kit === undefined ? 'builtin' : source(inputs.kit)}, ${variant.initrd.format}, ${variant.initrd.size} KiB, ${variant.initrd.inodes} inodes`,
     boot: short(JSON.stringify(variant.boot)),
@@ -134,6 +139,11 @@ export function describeInputs(inputs: VariantInputs): Record<string, string> {
       Object.entries(inputs.code).map(([room, version]) => [`Kiln's ${room} code`, version]),
     ),
   };
+}
+
+function describeToolchain({ description, within, fingerprint }: VariantInputs['toolchain']): string {
+  const where = within === undefined ? '' : ` in a ${within}`;
+  return `${shortCompiler(description)}${where} (tools ${fingerprint.slice(0, 12)})`;
 }
 
 /** `gcc version 12.2.0 (Debian 12.2.0-14+deb12u1)` as `gcc 12.2.0-14+deb12u1`. */

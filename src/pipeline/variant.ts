@@ -140,7 +140,7 @@ async function stageBundle(job: VariantJob, work: string): Promise<StoredBundle>
       compiled,
       initrd,
       toolchain,
-      sandbox: workshop.sandbox,
+      sandbox: workshop.sandboxOf(toolchain),
       epoch,
       workDirectory: join(work, 'images'),
       signal: job.signal,
@@ -240,7 +240,7 @@ async function buildInitrd(
   return makeInitrd({
     workDirectory: directory,
     format: variant.initrd.format,
-    compiler: toolchain.compiler,
+    compiler: toolchain.initCompiler,
     ...(init === undefined ? {} : { init }),
     release: keys.release,
     ...(kit === undefined ? {} : { kit }),

@@ -38,6 +38,8 @@ export interface WorkTreesRequest {
   readonly sandboxFor: (directory: string) => Sandbox;
   /** Trees at the same time. */
   readonly most: number;
+  /** False: trees are copies, for programs that don't see this process's mounts. */
+  readonly overlays?: boolean;
   /** Every variant gets a fresh tree. */
   readonly clean?: boolean;
   /** Where a layer of an earlier run is, if there is one. */
@@ -70,6 +72,7 @@ export class WorkTrees {
   constructor(request: WorkTreesRequest) {
     this.#request = request;
     this.#layer = request.layer;
+    if (request.overlays === false) this.#overlays = false;
   }
 
   /**

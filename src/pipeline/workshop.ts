@@ -3,7 +3,8 @@ import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { compileInit } from '../initrd/index.ts';
-import { dependSymbols, namesRelease, type Toolchain } from '../kernel/index.ts';
+import { dependSymbols, GENKSYMS, namesRelease, type Toolchain } from '../kernel/index.ts';
+import { container } from '../platform/container.ts';
 import { digestOf } from '../platform/digest.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -15,6 +16,9 @@ import { type StepCache, workDirectory } from './cache.ts';
 import { type Ccache, type CcacheSettings, ccacheFor, needsNetwork } from './ccache.ts';
 import { codeVersions } from './code-versions.ts';
 import { type BuiltAs, type Layer, WorkTrees } from './work-trees.ts';
+
+/** How this machine's own tools are run. */
+type OwnSandbox = Exclude<SandboxKind, 'container'>;
 
 /** How variants are built; nothing of it changes a byte of a bundle. */
 export interface WorkshopSettings {
@@ -51,19 +55,20 @@ export interface TreeShop {
  * tree.
  */
 export class Workshop {
-  readonly sandbox: SandboxKind;
+  /** How this machine's own tools are kept from it. */
+  readonly sandbox: OwnSandbox;
   readonly jobserver: Jobserver;
   readonly #home: Home;
   readonly #cache: StepCache;
   readonly #settings: WorkshopSettings & WorkshopMeans;
-  #init: Promise<string> | undefined;
+  readonly #inits = new Map<string, Promise<string>>();
   readonly #shops = new Map<string, Promise<TreeShop & { readonly close: () => Promise<void> }>>();
 
   private constructor(
     home: Home,
     cache: StepCache,
     settings: WorkshopSettings & WorkshopMeans,
-    sandbox: SandboxKind,
+    sandbox: OwnSandbox,
     jobserver: Jobserver,
   ) {
     this.#home = home;
@@ -96,18 +101,30 @@ export class Workshop {
     return new Workshop(home, cache, settings, sandbox, jobserver);
   }
 
-  /** ccache, where it is there and wanted. */
-  ccache(toolchain: Toolchain): Promise<Ccache | undefined> {
+  /** How steps with a toolchain are kept from the machine: another system's tools never run without. */
+  sandboxOf({ place }: Toolchain): SandboxKind {
+    if (place.kind === 'host') return this.sandbox;
+    return place.kind === 'chroot' ? 'bubblewrap' : 'container';
+  }
+
+  /** ccache, where it is there and wanted; another system's compiler runs without. */
+  async ccache(toolchain: Toolchain): Promise<Ccache | undefined> {
+    if (toolchain.place.kind !== 'host') return undefined;
     return ccacheFor(this.#home, this.#settings.ccache, toolchain);
   }
 
   /** Kiln's init as a toolchain compiles it; made once. */
   init(toolchain: Toolchain, log: string, signal: AbortSignal): Promise<string> {
-    this.#init ??= this.#findInit(toolchain, log, signal);
-    return this.#init;
+    const known = this.#inits.get(toolchain.fingerprint) ?? this.#findInit(toolchain, log, signal);
+    this.#inits.set(toolchain.fingerprint, known);
+    return known;
   }
 
-  async #findInit({ compiler, fingerprint }: Toolchain, log: string, signal: AbortSignal): Promise<string> {
+  async #findInit(
+    { initCompiler: compiler, fingerprint }: Toolchain,
+    log: string,
+    signal: AbortSignal,
+  ): Promise<string> {
     const key = digestOf({ code: codeVersions().initrd, toolchain: fingerprint });
     const known = await this.#cache.find('init', key);
     if (known !== undefined) return join(known, 'init');
@@ -132,10 +149,11 @@ export class Workshop {
     epoch: number,
     rebuild: boolean,
   ): Promise<TreeShop> {
-    const known = this.#shops.get(key);
+    const name = `${key} ${toolchain.fingerprint}`;
+    const known = this.#shops.get(name);
     if (known !== undefined) return known;
     const shop = this.#openShop(key, prepared, toolchain, epoch, rebuild);
-    this.#shops.set(key, shop);
+    this.#shops.set(name, shop);
     return shop;
   }
 
@@ -149,7 +167,7 @@ export class Workshop {
   async #openShop(key: string, prepared: string, toolchain: Toolchain, epoch: number, rebuild: boolean) {
     const { clean, slots } = this.#settings;
     // Only at one path do trees share what was built: dependencies and flags name it.
-    const shared = this.sandbox === 'bubblewrap' && !clean;
+    const shared = this.sandboxOf(toolchain) === 'bubblewrap' && !clean;
     const layerKey = digestOf({
       tree: key,
       toolchain: toolchain.fingerprint,
@@ -159,11 +177,16 @@ export class Workshop {
       right: mountRight(),
     });
     const layer = shared && !rebuild ? await this.#findLayer(layerKey) : undefined;
-    const work = await workDirectory(this.#home, `trees-${key.slice(0, 12)}`);
+    const work = await workDirectory(
+      this.#home,
+      `trees-${key.slice(0, 12)}-${toolchain.fingerprint.slice(0, 8)}`,
+    );
     const trees = new WorkTrees({
       prepared,
       work,
       clean,
+      // Docker's daemon sees no mounts of this process.
+      overlays: this.sandboxOf(toolchain) !== 'container',
       most: shared || clean ? slots : 1,
       sandboxFor: (directory) => this.#sandboxFor(directory, toolchain),
       ...(layer === undefined ? {} : { layer }),
@@ -185,11 +208,18 @@ export class Workshop {
   }
 
   #sandboxFor(directory: string, toolchain: Toolchain) {
+    const { place } = toolchain;
+    const root = this.#settings.clean ? ELSEWHERE : BUILD_ROOT;
+    if (place.kind === 'container') return container(place.image, directory, { root, visible: [GENKSYMS] });
+    const writable = ['linux', 'out'];
+    if (place.kind === 'chroot') {
+      return bubblewrap(directory, { root, writable, visible: [GENKSYMS], system: place.directory });
+    }
     if (this.sandbox !== 'bubblewrap') return openAir(this.sandbox, directory);
     return bubblewrap(directory, {
-      root: this.#settings.clean ? ELSEWHERE : BUILD_ROOT,
-      writable: ['linux', 'out'],
-      visible: [toolchain.compiler, toolchain.hostCompiler].flatMap(placesOf),
+      root,
+      writable,
+      visible: [...[toolchain.compiler, toolchain.hostCompiler].flatMap(placesOf), GENKSYMS],
     });
   }
 
@@ -220,7 +250,7 @@ function placesOf(compiler: string): string[] {
   );
 }
 
-async function chooseSandbox(wanted: 'auto' | 'off', warn: (sentence: string) => void): Promise<SandboxKind> {
+async function chooseSandbox(wanted: 'auto' | 'off', warn: (sentence: string) => void): Promise<OwnSandbox> {
   if (wanted === 'off') return 'off';
   const fault = await bubblewrapFault();
   if (fault === undefined) return 'bubblewrap';

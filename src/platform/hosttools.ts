@@ -111,6 +111,12 @@ export const HOST_TOOLS: readonly HostTool[] = [
     need: 'optional',
     purpose: 'keeps the steps of a build from the machine',
   },
+  {
+    name: 'podman',
+    package: 'podman',
+    need: 'optional',
+    purpose: 'runs the compilers of images (toolchain.container)',
+  },
   { name: 'ccache', package: 'ccache', need: 'optional', purpose: 'compiles nothing twice' },
   {
     name: 'unshare',

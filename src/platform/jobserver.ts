@@ -37,8 +37,7 @@ export class Jobserver {
     this.fifo = fifo;
     this.tokens = tokens;
     this.#directory = directory;
-    const [, major = 0, minor = 0] = /(\d+)\.(\d+)/.exec(makeVersion)?.map(Number) ?? [];
-    this.#style = major > 4 || (major === 4 && minor >= 4) ? 'fifo' : 'descriptors';
+    this.#style = styleOf(makeVersion);
     this.#own = openSync(fifo, constants.O_RDWR | constants.O_NONBLOCK);
     if (directory !== undefined) writeSync(this.#own, Buffer.alloc(tokens, '+'));
   }
@@ -60,8 +59,12 @@ export class Jobserver {
     return new Jobserver(fifo, tokens, makeVersion);
   }
 
-  /** Waits for a token to run a make with. @throws the signal's reason when it is aborted while waiting */
-  async client(signal?: AbortSignal): Promise<JobserverClient> {
+  /**
+   * Waits for a token to run a make with.
+   * @param makeVersion that make's, where it is not the pool's
+   * @throws the signal's reason when it is aborted while waiting
+   */
+  async client(signal?: AbortSignal, makeVersion?: string): Promise<JobserverClient> {
     signal?.throwIfAborted();
     this.#clients++;
     // In a pool that was joined, whoever opened it has put a token aside for this process.
@@ -73,7 +76,8 @@ export class Jobserver {
       throw error;
     }
     let held = true;
-    const auth = this.#style === 'fifo' ? `fifo:${this.fifo}` : '3,3';
+    const style = makeVersion === undefined ? this.#style : styleOf(makeVersion);
+    const auth = style === 'fifo' ? `fifo:${this.fifo}` : '3,3';
     return {
       // The blank in front says that no letters stand for options.
       env: { MAKEFLAGS: ` -j${this.tokens} --jobserver-auth=${auth}` },
@@ -171,4 +175,10 @@ function readIfAny(descriptor: number, into: Buffer): number {
     if ((error as NodeJS.ErrnoException).code === 'EAGAIN') return 0;
     throw error;
   }
+}
+
+/** How a make finds the pool; from 4.4 on it opens the FIFO by its name. */
+function styleOf(makeVersion: string): 'descriptors' | 'fifo' {
+  const [, major = 0, minor = 0] = /(\d+)\.(\d+)/.exec(makeVersion)?.map(Number) ?? [];
+  return major > 4 || (major === 4 && minor >= 4) ? 'fifo' : 'descriptors';
 }

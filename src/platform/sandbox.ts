@@ -1,12 +1,15 @@
-import { existsSync, readdirSync, readFileSync, rmSync } from 'node:fs';
+import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { hasErrno, KilnError } from './errors.ts';
 import { temporaryBeside } from './files.ts';
 import { baseEnvironment, type RunOptions, type RunResult, run } from './process.ts';
 
-/** How steps are kept from the machine: by bubblewrap, not at all because it can't be had, or not at all on demand. */
-export type SandboxKind = 'bubblewrap' | 'none' | 'off';
+/**
+ * How steps are kept from the machine: by bubblewrap, by a container, not at all because it can't be had, or not at all
+ * on demand.
+ */
+export type SandboxKind = 'bubblewrap' | 'container' | 'none' | 'off';
 
 /** A place that programs of a kernel tree run in. */
 export interface Sandbox {
@@ -45,6 +48,8 @@ export interface BubblewrapOptions {
   readonly visible?: readonly string[];
   /** Names in the directory that can be written to; all of it by default. */
   readonly writable?: readonly string[];
+  /** The root of another system whose /usr, /bin, /lib ... are seen in the place of this machine's. */
+  readonly system?: string;
 }
 
 /** A sandbox that is none: programs run as they are, in the directory itself. */
@@ -64,7 +69,7 @@ export function openAir(kind: 'none' | 'off', directory: string): Sandbox {
  * @param directory its real path
  */
 export function bubblewrap(directory: string, options: BubblewrapOptions = {}): Sandbox {
-  const { root = BUILD_ROOT, visible = [], writable: parts } = options;
+  const { root = BUILD_ROOT, visible = [], writable: parts, system = '/' } = options;
   const inside = (path: string) => {
     if (path === directory) return root;
     if (!path.startsWith(`${directory}/`)) throw new Error(`${path} is not seen in the sandbox`);
@@ -77,7 +82,7 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
     run: (command, args, given = {}) => {
       const { env, cwd, writable = [], ...rest } = given;
       const wrapped = [
-        ...walls(directory, root, visible, parts, writable),
+        ...walls(system, directory, root, visible, parts, writable),
         ...Object.entries({ ...(env ?? baseEnvironment()), PATH: INSIDE_PATH }).flatMap(([name, value]) => [
           '--setenv',
           name,
@@ -98,7 +103,7 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
 export async function bubblewrapFault(): Promise<string | undefined> {
   const folders = (baseEnvironment().PATH ?? '').split(':');
   if (!folders.some((folder) => existsSync(join(folder, 'bwrap')))) return 'bubblewrap is not installed';
-  const result = await run('bwrap', [...walls('/usr', BUILD_ROOT, [], [], []), '--', 'true'], {
+  const result = await run('bwrap', [...walls('/', '/usr', BUILD_ROOT, [], [], []), '--', 'true'], {
     timeoutMs: 10_000,
   });
   if (result.exitCode === 0) return undefined;
@@ -106,6 +111,7 @@ export async function bubblewrapFault(): Promise<string | undefined> {
 }
 
 function walls(
+  system: string,
   directory: string,
   root: string,
   visible: readonly string[],
@@ -128,7 +134,7 @@ function walls(
     '--cap-drop',
     'ALL',
     '--clearenv',
-    ...binds([...SYSTEM, ...SETTINGS]),
+    ...[...SYSTEM, ...SETTINGS].flatMap((path) => seen(system, path)),
     '--proc',
     '/proc',
     '--dev',
@@ -149,6 +155,16 @@ function walls(
     '--remount-ro',
     '/',
   ];
+}
+
+/** How a path of a system is seen inside. In another system a link stays one, and leads to where it does there. */
+function seen(system: string, path: string): string[] {
+  const real = join(system, path);
+  const stats = lstatSync(real, { throwIfNoEntry: false });
+  if (stats === undefined) return [];
+  return system !== '/' && stats.isSymbolicLink()
+    ? ['--symlink', readlinkSync(real), path]
+    : ['--ro-bind', real, path];
 }
 
 /**

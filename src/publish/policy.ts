@@ -11,7 +11,7 @@ const policySchema = z.strictObject({
   /** Signed by the home's own key or one in keys/trusted/. */
   signed: z.boolean().default(true),
   /** What its build may have run in, as the manifest has it; empty: anything. */
-  sandbox: z.array(z.enum(['bubblewrap', 'off', 'none'])).default(['bubblewrap']),
+  sandbox: z.array(z.enum(['bubblewrap', 'container', 'off', 'none'])).default(['bubblewrap', 'container']),
   /** Whether sources may have been substituted (`--source`). */
   substituted: z.boolean().default(false),
 });

@@ -4,6 +4,7 @@ import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { compile, configureTree, familyFor, findToolchain, type Toolchain } from '../../src/kernel/index.ts';
 import { digestOf } from '../../src/platform/digest.ts';
+import { Jobserver } from '../../src/platform/jobserver.ts';
 
 const family = familyFor('2.4.99');
 let toolchain: Toolchain;
@@ -116,4 +117,39 @@ test('a path that make would take apart is refused', async () => {
     kind: 'invalid',
     message: expect.stringContaining("can't be built in"),
   });
+});
+
+test('a make of 1999 that knows no pool and no output in one piece builds too', async () => {
+  const bin = mkdtempSync(join(tmpdir(), 'kiln-make-'));
+  onTestFinished(() => rmSync(bin, { recursive: true }));
+  // Named by its real path: the PATH leads here.
+  writeFileSync(
+    join(bin, 'make'),
+    `#!/bin/sh
+case "$MAKELEVEL-$*-$MAKEFLAGS" in
+  -*--version*) echo 'GNU Make version 3.77, by Richard Stallman and Roland McGrath.'; exit 0 ;;
+  -*--output-sync* | -*--jobserver-auth*) echo 'make: unrecognized option' >&2; exit 2 ;;
+esac
+exec /usr/bin/make "$@"
+`,
+    { mode: 0o755 },
+  );
+  const path = process.env.PATH;
+  onTestFinished(() => {
+    process.env.PATH = path;
+  });
+  process.env.PATH = `${bin}:${path}`;
+  const old = await findToolchain({ compiler: 'gcc' });
+  expect(old.makeVersion).toContain('3.77');
+  const tree = sampleTree();
+  await configureTree(tree, family, old);
+  const jobserver = await Jobserver.open(2, old.makeVersion);
+  onTestFinished(() => jobserver.close());
+  const built = await compile(tree, family, old, {
+    jobs: 2,
+    jobserver,
+    modulesInto: `${tree}.root`,
+    buildDate: 1_000_000_000,
+  });
+  expect(built.release).toBe('2.4.99');
 });

@@ -2,7 +2,7 @@ import { chmodSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { expect, onTestFinished, test } from 'vitest';
-import { findToolchain } from '../../src/kernel/toolchain.ts';
+import { familyFor, findToolchain, makeVariables } from '../../src/kernel/index.ts';
 
 function fakeCompiler(script: string): string {
   const folder = mkdtempSync(join(tmpdir(), 'kiln-cc-'));
@@ -53,4 +53,20 @@ test('a compiler that is not GCC is refused', async () => {
     kind: 'invalid',
     message: expect.stringContaining('is not GCC'),
   });
+});
+
+test('a flag that the compiler does not know is left out', async () => {
+  const older = fakeCompiler(
+    'for flag; do case $flag in -fno-ipa-modref | -ffile-prefix-map=*) exit 1 ;; esac; done\nexec gcc "$@"',
+  );
+  const toolchain = await findToolchain({ compiler: older });
+  expect(toolchain.lacks).toEqual(['-fno-ipa-modref', '-ffile-prefix-map=/a=/b']);
+  const variables = makeVariables('/build/linux', familyFor('2.4.22'), toolchain).join(' ');
+  expect(variables).not.toMatch(/-fno-ipa-modref|-ffile-prefix-map/);
+  expect(variables).toContain('-fno-ipa-icf');
+});
+
+test("today's compiler knows every flag", async () => {
+  const { lacks } = await findToolchain({ compiler: 'gcc' });
+  expect(lacks).toEqual([]);
 });
