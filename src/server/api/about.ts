@@ -3,7 +3,7 @@ import { listBundles, type StoredBundle } from '../../bundle/index.ts';
 import { gatesOf } from '../../pipeline/gates.ts';
 import type { Job } from '../../queue/job.ts';
 import { variantStatus } from '../../queue/job.ts';
-import { sizesOf } from './bundles.ts';
+import { builtAt, sizesOf } from './bundles.ts';
 import type { Api } from './route.ts';
 import { listOf, sizes } from './schemas.ts';
 import type { Server } from './server.ts';
@@ -20,8 +20,11 @@ const cell = z.object({
   recipe: z.string(),
   variant: z.string(),
   status: z.string().openapi({ description: 'of the newest job for it, else built where there is a bundle' }),
-  job: z.string().nullable(),
-  at: z.string().nullable(),
+  job: z.string().nullable().openapi({ description: 'the newest' }),
+  last: z
+    .object({ status: z.string(), job: z.string().nullable(), at: z.string() })
+    .nullable()
+    .openapi({ description: 'how the last build ended' }),
   bundle: z.string().nullable(),
   sizes: sizes.nullable(),
   booted: z.boolean(),
@@ -103,8 +106,15 @@ function describeQueue({ ledger, hub, slots }: Server): z.input<typeof queue> {
 
 async function matrix({ home, hub }: Server) {
   const newest = new Map<string, Job>();
-  for (const job of hub.jobs())
-    for (const variant of job.variants) newest.set(`${job.recipe}:${variant}`, job);
+  const ended = new Map<string, Job>();
+  for (const job of hub.jobs()) {
+    for (const variant of job.variants) {
+      const key = `${job.recipe}:${variant}`;
+      const known = newest.get(key);
+      if (known === undefined || isNewer(job, known)) newest.set(key, job);
+      if (job.ended !== null && job.ended >= (ended.get(key)?.ended ?? 0)) ended.set(key, job);
+    }
+  }
   const stored = new Map<string, StoredBundle[]>();
   for (const one of await listBundles(home)) {
     const key = `${one.manifest.recipe}:${one.manifest.variant}`;
@@ -116,17 +126,29 @@ async function matrix({ home, hub }: Server) {
     const result = job?.results[variant];
     const bundles = stored.get(key) ?? [];
     const bundle = bundles.find(({ manifest }) => manifest.id === result?.bundle) ?? bundles.at(-1);
-    const at = job === undefined ? undefined : (job.ended ?? job.submitted);
     return {
       recipe,
       variant,
       status: job === undefined ? 'built' : variantStatus(job, variant),
       job: job?.id ?? null,
-      at: at === undefined ? null : new Date(at).toISOString(),
+      last: await lastOf(ended.get(key), variant, bundle),
       bundle: bundle?.manifest.id ?? null,
       sizes: bundle === undefined ? null : sizesOf(bundle.manifest),
       booted: bundle !== undefined && (await gatesOf(home, bundle.manifest)).boot?.status === 'passed',
     };
   });
   return { cells: await Promise.all(cells) };
+}
+
+/** What is to be done says more than what was done, and of that the last. */
+function isNewer(job: Job, known: Job): boolean {
+  return (job.ended ?? Number.POSITIVE_INFINITY) >= (known.ended ?? Number.POSITIVE_INFINITY);
+}
+
+async function lastOf(job: Job | undefined, variant: string, bundle: StoredBundle | undefined) {
+  if (job !== undefined && job.ended !== null) {
+    return { status: variantStatus(job, variant), job: job.id, at: new Date(job.ended).toISOString() };
+  }
+  // The queue knows nothing of it: built by kiln build before there was one.
+  return bundle === undefined ? null : { status: 'built', job: null, at: await builtAt(bundle) };
 }

@@ -196,6 +196,11 @@ export function sizesOf({ files }: Manifest) {
   return { vmlinuz: size('vmlinuz'), initrd: size('initrd.gz'), modules: size('modules.tar.gz') };
 }
 
+/** When a bundle was stored. */
+export async function builtAt({ directory }: StoredBundle): Promise<string> {
+  return (await stat(join(directory, 'manifest.json'))).mtime.toISOString();
+}
+
 /** Seconds that each bundle took to build, as far as the queue's record goes back. */
 export function secondsByBundle(jobs: readonly Job[]): ReadonlyMap<string, number> {
   const seconds = new Map<string, number>();
@@ -213,7 +218,7 @@ export async function describer({ home, hub }: Server) {
   const channels = await listStates(home);
   const seconds = secondsByBundle(hub.jobs());
   return async (stored: StoredBundle): Promise<z.input<typeof bundle>> => {
-    const { manifest, directory } = stored;
+    const { manifest } = stored;
     const points = channels.filter(({ current }) => current?.bundle === manifest.id);
     return {
       id: manifest.id,
@@ -224,7 +229,7 @@ export async function describer({ home, hub }: Server) {
       bytes: Object.values(manifest.files).reduce((sum, { size }) => sum + size, 0),
       sizes: sizesOf(manifest),
       booted: (await gatesOf(home, manifest)).boot?.status === 'passed',
-      built: (await stat(join(directory, 'manifest.json'))).mtime.toISOString(),
+      built: await builtAt(stored),
       seconds: seconds.get(manifest.id) ?? null,
     };
   };

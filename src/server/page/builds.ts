@@ -3,7 +3,7 @@ import { lineChart } from './charts.ts';
 import { type Child, h } from './dom.ts';
 import { age, duration, moment } from './format.ts';
 import { liveCard, noJobs } from './overview.ts';
-import { action, badge, empty, loading } from './parts.ts';
+import { action, badge, empty, listTable, loading } from './parts.ts';
 import { known } from './state.ts';
 import type { Job } from './types.ts';
 
@@ -15,7 +15,9 @@ export function builds(): Child {
   const waiting = jobs
     .filter(({ state }) => state === 'waiting')
     .sort((a, b) => b.priority - a.priority || Date.parse(a.submitted) - Date.parse(b.submitted));
-  const ended = jobs.filter(({ state }) => state !== 'running' && state !== 'waiting');
+  const ended = jobs
+    .filter(({ state }) => state !== 'running' && state !== 'waiting')
+    .sort((a, b) => Date.parse(b.ended ?? '') - Date.parse(a.ended ?? ''));
   const verb = queue.paused ? 'resume' : 'pause';
   return [
     h(
@@ -45,59 +47,50 @@ export function builds(): Child {
         ? empty('Nothing waits', 'Builds that are queued stand here, the next one first.')
         : waitingTable(waiting),
     ),
-    jobs.length < 2 ? null : h('section', { class: 'card' }, depthChart(jobs)),
+    jobs.length < 2
+      ? null
+      : h(
+          'section',
+          { class: 'pair' },
+          h('div', { class: 'card' }, depthChart(jobs)),
+          h('div', { class: 'card' }, timesChart(ended)),
+        ),
     h('section', {}, h('h2', {}, 'Done'), ended.length === 0 ? noJobs() : endedTable(ended)),
   ];
 }
 
-function names(job: Job): string {
-  const [first] = job.variants;
-  return job.variants.length === 1
-    ? `${job.recipe}:${first?.name}`
-    : `${job.recipe}: ${job.variants.length} variants`;
+const NAMED = 3;
+
+function names({ recipe, variants }: Job): string {
+  const all = variants.map(({ name }) => name);
+  if (all.length === 1) return `${recipe}:${all[0]}`;
+  const shown = all.slice(0, NAMED).join(', ');
+  return all.length > NAMED ? `${recipe}: ${shown} and ${all.length - NAMED} more` : `${recipe}: ${shown}`;
 }
 
 function waitingTable(jobs: readonly Job[]): HTMLElement {
-  return h(
-    'div',
-    { class: 'scroll' },
-    h(
-      'table',
-      { class: 'list' },
+  return listTable(
+    ['Job', 'Priority', 'Since', ''],
+    jobs.map((job, index) =>
       h(
-        'thead',
-        {},
+        'tr',
+        { 'data-key': job.id },
         h(
-          'tr',
+          'td',
           {},
-          ['Job', 'Priority', 'Since', ''].map((title) => h('th', { scope: 'col' }, title)),
+          h('a', { href: `#/jobs/${job.id}` }, names(job)),
+          job.why === null ? null : h('div', { class: 'quiet' }, job.why),
         ),
-      ),
-      h(
-        'tbody',
-        {},
-        jobs.map((job, index) =>
-          h(
-            'tr',
-            { 'data-key': job.id },
-            h(
-              'td',
-              {},
-              h('a', { href: `#/jobs/${job.id}` }, names(job)),
-              job.why === null ? null : h('div', { class: 'quiet' }, job.why),
-            ),
-            h('td', { class: 'number' }, job.priority),
-            h('td', { title: moment(job.submitted) }, age(job.submitted)),
-            h(
-              'td',
-              { class: 'buttons' },
-              step(job, '↑', 'sooner', (jobs[index - 1]?.priority ?? job.priority) + 1),
-              step(job, '↓', 'later', (jobs[index + 1]?.priority ?? job.priority) - 1),
-              action('Cancel', { class: 'small', 'aria-label': `Cancel ${names(job)}` }, async () => {
-                await send('POST', `/jobs/${job.id}/cancel`, {});
-              }),
-            ),
-          ),
+        h('td', { class: 'number' }, job.priority),
+        h('td', { title: moment(job.submitted) }, age(job.submitted)),
+        h(
+          'td',
+          { class: 'buttons' },
+          step(job, '↑', 'sooner', (jobs[index - 1]?.priority ?? job.priority) + 1),
+          step(job, '↓', 'later', (jobs[index + 1]?.priority ?? job.priority) - 1),
+          action('Cancel', { class: 'small', 'aria-label': `Cancel ${names(job)}` }, async () => {
+            await send('POST', `/jobs/${job.id}/cancel`, {});
+          }),
         ),
       ),
     ),
@@ -113,46 +106,28 @@ function step(job: Job, sign: string, when: string, priority: number): HTMLEleme
 }
 
 function endedTable(jobs: readonly Job[]): HTMLElement {
-  return h(
-    'div',
-    { class: 'scroll' },
-    h(
-      'table',
-      { class: 'list' },
-      h(
-        'thead',
-        {},
+  return listTable(
+    ['Job', 'Result', 'Took', 'Ended', ''],
+    jobs.slice(0, 60).map((job) => {
+      const seconds = job.variants.reduce((sum, { result }) => sum + (result?.seconds ?? 0), 0);
+      return h(
+        'tr',
+        { 'data-key': job.id },
+        h('td', {}, h('a', { href: `#/jobs/${job.id}` }, names(job))),
+        h('td', {}, resultOf(job)),
+        h('td', { class: 'number' }, seconds === 0 ? '' : duration(seconds)),
+        h('td', { title: job.ended === null ? undefined : moment(job.ended) }, age(job.ended)),
         h(
-          'tr',
-          {},
-          ['Job', 'Result', 'Took', 'Ended', ''].map((title) => h('th', { scope: 'col' }, title)),
+          'td',
+          { class: 'buttons' },
+          job.state === 'done'
+            ? null
+            : action('Retry', { class: 'small', 'aria-label': `Retry ${names(job)}` }, async () => {
+                await send('POST', `/jobs/${job.id}/retry`);
+              }),
         ),
-      ),
-      h(
-        'tbody',
-        {},
-        jobs.slice(0, 60).map((job) => {
-          const seconds = job.variants.reduce((sum, { result }) => sum + (result?.seconds ?? 0), 0);
-          return h(
-            'tr',
-            { 'data-key': job.id },
-            h('td', {}, h('a', { href: `#/jobs/${job.id}` }, names(job))),
-            h('td', {}, resultOf(job)),
-            h('td', { class: 'number' }, seconds === 0 ? '' : duration(seconds)),
-            h('td', { title: job.ended === null ? undefined : moment(job.ended) }, age(job.ended)),
-            h(
-              'td',
-              { class: 'buttons' },
-              job.state === 'done'
-                ? null
-                : action('Retry', { class: 'small', 'aria-label': `Retry ${names(job)}` }, async () => {
-                    await send('POST', `/jobs/${job.id}/retry`);
-                  }),
-            ),
-          );
-        }),
-      ),
-    ),
+      );
+    }),
   );
 }
 
@@ -180,11 +155,31 @@ function depthChart(jobs: readonly Job[]): HTMLElement {
   );
   const short = new Intl.DateTimeFormat(undefined, { hour: '2-digit', minute: '2-digit' });
   const labels = times.map((time) => short.format(time));
+  return lineChart('Queue depth', labels, [{ name: 'waiting or running', style: 'one', values }], String, {
+    steps: true,
+    whole: true,
+  });
+}
+
+const SHOWN_TIMES = 40;
+
+/** How long the last builds took that did more than find everything done. */
+function timesChart(ended: readonly Job[]): HTMLElement {
+  const built = ended
+    .flatMap((job) =>
+      job.variants.flatMap(({ name, result }) =>
+        result !== null && result.bundle !== null && result.steps.run > 2
+          ? [{ name: `${job.recipe}:${name}`, seconds: result.seconds }]
+          : [],
+      ),
+    )
+    .slice(0, SHOWN_TIMES)
+    .toReversed();
   return lineChart(
-    'Queue depth',
-    labels,
-    [{ name: 'waiting or running', style: 'one', values }],
-    (value) => String(Math.round(value * 10) / 10),
-    { steps: true },
+    `Build time of the last ${built.length} that were built`,
+    built.map(({ name }) => name),
+    [{ name: 'took', style: 'two', values: built.map(({ seconds }) => seconds) }],
+    duration,
+    { bars: true, seconds: true },
   );
 }

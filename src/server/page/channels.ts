@@ -2,7 +2,7 @@ import { get, send } from './api.ts';
 import { lineChart } from './charts.ts';
 import { type Child, h, s } from './dom.ts';
 import { age, bytes, change, duration, moment } from './format.ts';
-import { complain, empty, failure, loading } from './parts.ts';
+import { complain, empty, failure, listTable, loading } from './parts.ts';
 import { changed, known } from './state.ts';
 import type { BundleDifference, Channel, Generation, History } from './types.ts';
 
@@ -108,7 +108,7 @@ export function channelPage(name: string): Child {
       h('h2', {}, 'Time line'),
       h(
         'div',
-        { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Time line' },
+        { class: 'scroll newest', tabindex: 0, role: 'region', 'aria-label': 'Time line' },
         timeLine(history, channel.generation),
       ),
     ),
@@ -168,61 +168,41 @@ function generationTable(channel: Channel, generations: readonly Generation[]): 
         changed();
       },
     });
-  return h(
-    'div',
-    { class: 'scroll' },
-    h(
-      'table',
-      { class: 'list' },
-      h(
-        'thead',
-        {},
+  return listTable(
+    ['#', 'Bundle', 'When', 'By', 'Why', 'From', 'To', ''],
+    generations.map((one) => {
+      const back = one.generation < (channel.generation ?? 0);
+      return h(
+        'tr',
+        {
+          'data-key': `g${one.generation}`,
+          class: one.generation === channel.generation ? 'current' : '',
+        },
+        h('th', { scope: 'row', class: 'number' }, one.generation),
+        h('td', { class: 'wide' }, h('code', {}, one.bundle)),
+        h('td', { title: moment(one.at) }, age(one.at)),
+        h('td', {}, one.by),
+        h('td', { class: 'wide' }, one.reason),
+        h('td', { class: 'middle' }, choose('from', one)),
+        h('td', { class: 'middle' }, choose('to', one)),
         h(
-          'tr',
-          {},
-          ['#', 'Bundle', 'When', 'By', 'Why', 'From', 'To', ''].map((title) =>
-            h('th', { scope: 'col' }, title),
-          ),
+          'td',
+          { class: 'buttons' },
+          one.generation === channel.generation
+            ? h('span', { class: 'mini published' }, 'nodes boot this')
+            : h(
+                'button',
+                {
+                  type: 'button',
+                  class: 'small',
+                  onclick: () => askReason(channel, one),
+                  'aria-label': `${back ? 'Roll back' : 'Go forward'} to generation ${one.generation}`,
+                },
+                back ? 'Roll back' : 'Go forward',
+              ),
         ),
-      ),
-      h(
-        'tbody',
-        {},
-        generations.map((one) => {
-          const back = one.generation < (channel.generation ?? 0);
-          return h(
-            'tr',
-            {
-              'data-key': `g${one.generation}`,
-              class: one.generation === channel.generation ? 'current' : '',
-            },
-            h('th', { scope: 'row', class: 'number' }, one.generation),
-            h('td', {}, h('code', {}, one.bundle)),
-            h('td', { title: moment(one.at) }, age(one.at)),
-            h('td', {}, one.by),
-            h('td', {}, one.reason),
-            h('td', { class: 'middle' }, choose('from', one)),
-            h('td', { class: 'middle' }, choose('to', one)),
-            h(
-              'td',
-              { class: 'buttons' },
-              one.generation === channel.generation
-                ? h('span', { class: 'mini published' }, 'nodes boot this')
-                : h(
-                    'button',
-                    {
-                      type: 'button',
-                      class: 'small',
-                      onclick: () => askReason(channel, one),
-                      'aria-label': `${back ? 'Roll back' : 'Go forward'} to generation ${one.generation}`,
-                    },
-                    back ? 'Roll back' : 'Go forward',
-                  ),
-            ),
-          );
-        }),
-      ),
-    ),
+      );
+    }),
   );
 }
 
@@ -400,6 +380,7 @@ function charts(generations: readonly Generation[]): Child {
         labels,
         [{ name: 'seconds', style: 'one', values: oldest.map(({ seconds }) => seconds) }],
         duration,
+        { seconds: true },
       ),
     ),
   ];

@@ -13,11 +13,16 @@ export interface ChartOptions {
   readonly steps?: boolean;
   /** Values are bytes: round numbers are those of KiB and MiB. */
   readonly bytes?: boolean;
+  /** Values are seconds: round numbers of minutes where there are any. */
+  readonly seconds?: boolean;
+  /** Values are counts. */
+  readonly whole?: boolean;
+  /** Labels are names of single things rather than points in time: each has a bar, and none is written below. */
+  readonly bars?: boolean;
 }
 
-const WIDTH = 640;
-const HEIGHT = 200;
-const LEFT = 62;
+const HEIGHT = 190;
+const LEFT = 66;
 const RIGHT = 12;
 const TOP = 12;
 const BOTTOM = 26;
@@ -30,22 +35,31 @@ export function lineChart(
   spell: (value: number) => string,
   options: ChartOptions = {},
 ): HTMLElement {
+  // Drawn at about the size that it is shown at, so that its letters keep theirs.
+  const width = matchMedia('(max-width: 40rem)').matches ? 330 : 540;
   const highest = Math.max(0, ...series.flatMap(({ values }) => values.map((value) => value ?? 0)));
-  const unit = options.bytes === true && highest > 0 ? 1024 ** Math.floor(Math.log2(highest) / 10) : 1;
-  const top = niceTop(highest / unit) * unit;
+  const unit =
+    options.bytes === true && highest > 0
+      ? 1024 ** Math.floor(Math.log2(highest) / 10)
+      : options.seconds === true && highest >= 120
+        ? 60
+        : 1;
+  const nice = niceTop(highest / unit) * unit;
+  // The middle line is to be a whole number as well.
+  const top = options.whole === true ? nice + (nice % 2) : nice;
   const x = (index: number) =>
     labels.length < 2
-      ? (LEFT + WIDTH - RIGHT) / 2
-      : LEFT + (index * (WIDTH - LEFT - RIGHT)) / (labels.length - 1);
+      ? (LEFT + width - RIGHT) / 2
+      : LEFT + (index * (width - LEFT - RIGHT)) / (labels.length - 1);
   const y = (value: number) => TOP + (1 - value / top) * (HEIGHT - TOP - BOTTOM);
   const grid = [0, 0.5, 1].map((part) => {
     const at = y(part * top);
     return [
-      s('line', { class: 'grid', x1: LEFT, x2: WIDTH - RIGHT, y1: at, y2: at }),
+      s('line', { class: 'grid', x1: LEFT, x2: width - RIGHT, y1: at, y2: at }),
       s('text', { class: 'tick', x: LEFT - 8, y: at + 4, 'text-anchor': 'end' }, spell(part * top)),
     ];
   });
-  const shown = labelsThatFit(labels);
+  const shown = options.bars === true ? new Set<number>() : labelsThatFit(labels, width);
   const anchor = (index: number) =>
     labels.length < 2 || (index > 0 && index < labels.length - 1) ? 'middle' : index === 0 ? 'start' : 'end';
   const names = labels.map((label, index) =>
@@ -66,6 +80,24 @@ export function lineChart(
     const points = values.flatMap((value, index) =>
       value === null ? [] : [{ x: x(index), y: y(value), value, index }],
     );
+    if (options.bars === true) {
+      const room = (width - LEFT - RIGHT) / labels.length;
+      const bar = Math.min(40, Math.max(2, room - 3));
+      const bars = points.map((point) =>
+        s(
+          'rect',
+          {
+            x: LEFT + (point.index + 0.5) * room - bar / 2,
+            y: point.y,
+            width: bar,
+            height: Math.max(1, y(0) - point.y),
+            rx: 2,
+          },
+          s('title', {}, `${labels[point.index]}: ${spell(point.value)}`),
+        ),
+      );
+      return s('g', { class: `series ${style}` }, bars);
+    }
     const path = points
       .map((point, index) => {
         const before = points[index - 1];
@@ -74,7 +106,7 @@ export function lineChart(
       })
       .join('');
     const dots =
-      points.length > 60
+      points.length > 60 || options.steps === true
         ? []
         : points.map((point) =>
             s(
@@ -108,30 +140,34 @@ export function lineChart(
     ),
     s(
       'svg',
-      { viewBox: `0 0 ${WIDTH} ${HEIGHT}`, role: 'img', 'aria-label': `${title}. ${summary}` },
+      { viewBox: `0 0 ${width} ${HEIGHT}`, role: 'img', 'aria-label': `${title}. ${summary}` },
       grid,
       names,
       lines,
     ),
     h(
-      'table',
+      'div',
       { class: 'visually-hidden' },
-      h('caption', {}, title),
       h(
-        'tr',
+        'table',
         {},
-        h('td', {}),
-        series.map(({ name }) => h('th', { scope: 'col' }, name)),
-      ),
-      labels.map((label, index) =>
+        h('caption', {}, title),
         h(
           'tr',
           {},
-          h('th', { scope: 'row' }, label),
-          series.map(({ values }) => {
-            const value = values[index];
-            return h('td', {}, value === null || value === undefined ? '' : spell(value));
-          }),
+          h('td', {}),
+          series.map(({ name }) => h('th', { scope: 'col' }, name)),
+        ),
+        labels.map((label, index) =>
+          h(
+            'tr',
+            {},
+            h('th', { scope: 'row' }, label),
+            series.map(({ values }) => {
+              const value = values[index];
+              return h('td', {}, value === null || value === undefined ? '' : spell(value));
+            }),
+          ),
         ),
       ),
     ),
@@ -139,9 +175,9 @@ export function lineChart(
 }
 
 /** The first, the last and as many between as have room. */
-function labelsThatFit(labels: readonly string[]): ReadonlySet<number> {
-  const widest = Math.max(1, ...labels.map((label) => label.length)) * 7 + 20;
-  const every = Math.max(1, Math.ceil((labels.length * widest) / (WIDTH - LEFT)));
+function labelsThatFit(labels: readonly string[], width: number): ReadonlySet<number> {
+  const widest = Math.max(1, ...labels.map((label) => label.length)) * 8 + 24;
+  const every = Math.max(1, Math.ceil((labels.length * widest) / (width - LEFT)));
   const last = labels.length - 1;
   return new Set(
     labels

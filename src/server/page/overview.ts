@@ -22,7 +22,11 @@ export function overview(redraw: () => void): Child {
         '#/builds',
         queue.running,
         'running',
-        queue.slots > 0 ? `of ${queue.slots} slots` : 'on other machines',
+        queue.slots === 0
+          ? 'on other machines'
+          : queue.slots === 1
+            ? 'in the one slot'
+            : `in ${queue.slots} slots`,
       ),
       tile('#/builds', queue.waiting, 'waiting', queue.paused ? 'the queue is paused' : ''),
       tile('#/', failed, failed === 1 ? 'variant fails' : 'variants fail', '', failed > 0),
@@ -71,8 +75,12 @@ export function liveCard(job: Job): HTMLElement {
     h(
       'div',
       { class: 'head' },
-      h('h3', {}, h('a', { href: `#/jobs/${job.id}` }, `${job.recipe}`)),
-      h('span', { class: 'quiet' }, job.cancelling === null ? `on ${job.worker ?? 'nobody'}` : 'is to stop'),
+      h('h3', {}, h('a', { href: `#/jobs/${job.id}` }, job.recipe)),
+      h(
+        'span',
+        { class: 'quiet grow' },
+        job.cancelling === null ? `on ${job.worker ?? 'nobody'}` : 'is to stop',
+      ),
       action('Cancel', { class: 'small', 'aria-label': `Cancel the build of ${job.recipe}` }, async () => {
         await send('POST', `/jobs/${job.id}/cancel`, {});
       }),
@@ -150,12 +158,22 @@ function variantCell(recipe: Recipe, variant: string, cell: Cell | undefined): H
     cell === undefined
       ? null
       : [
-          h('span', { class: 'quiet', title: cell.at === null ? undefined : moment(cell.at) }, age(cell.at)),
+          lastOf(cell),
           sizes ? h('span', { class: 'quiet' }, bytes(sizes.vmlinuz + sizes.initrd)) : null,
           cell.bundle === null
             ? null
             : h('span', { class: cell.booted ? 'booted' : 'quiet' }, cell.booted ? 'booted' : 'not booted'),
         ],
+  );
+}
+
+/** How the last build ended and when; where another one waits or runs, both. */
+function lastOf({ status, last }: Cell): Child {
+  if (last === null) return null;
+  return h(
+    'span',
+    { class: 'quiet', title: moment(last.at) },
+    last.status === status ? age(last.at) : `${last.status} ${age(last.at)}`,
   );
 }
 

@@ -57,6 +57,28 @@ export function progressLine(variant: string): HTMLElement | null {
   return progress === undefined ? null : h('p', { class: 'progress' }, `${progress.step}: ${progress.text}`);
 }
 
+/**
+ * A table of a list; on a phone each row stands as a block with its titles, which the roles keep a table for those
+ * who listen to it.
+ * @param titles of the columns; the empty one is of buttons
+ */
+export function listTable(titles: readonly string[], rows: readonly HTMLElement[]): HTMLElement {
+  for (const row of rows) {
+    row.setAttribute('role', 'row');
+    for (const [index, cell] of [...row.children].entries()) {
+      cell.setAttribute('role', cell.tagName === 'TH' ? 'rowheader' : 'cell');
+      cell.setAttribute('data-title', titles[index] ?? '');
+    }
+  }
+  const head = titles.map((title) => h('th', { scope: 'col', role: 'columnheader' }, title));
+  return h(
+    'table',
+    { class: 'list stack', role: 'table' },
+    h('thead', { role: 'rowgroup' }, h('tr', { role: 'row' }, head)),
+    h('tbody', { role: 'rowgroup' }, rows),
+  );
+}
+
 /** A designed nothing: what would be here, and how it comes about. */
 export function empty(title: string, ...children: Child[]): HTMLElement {
   return h('div', { class: 'empty' }, h('p', { class: 'empty-title' }, title), h('p', {}, ...children));

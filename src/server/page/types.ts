@@ -96,7 +96,7 @@ export interface Cell {
   readonly variant: string;
   readonly status: Status;
   readonly job: string | null;
-  readonly at: string | null;
+  readonly last: { readonly status: Status; readonly job: string | null; readonly at: string } | null;
   readonly bundle: string | null;
   readonly sizes: Sizes | null;
   readonly booted: boolean;

@@ -1,7 +1,7 @@
 import { get, send } from './api.ts';
 import { type Child, h, s } from './dom.ts';
 import { age, bytes, moment } from './format.ts';
-import { action, badge, failure, loading } from './parts.ts';
+import { action, badge, failure, listTable, loading } from './parts.ts';
 import { changed, known } from './state.ts';
 import type { Job, Plan, PlannedStep } from './types.ts';
 
@@ -51,15 +51,17 @@ export function variantPage(reference: string): Child {
       'dl',
       { class: 'facts card' },
       fact('Newest bundle', cell?.bundle ?? 'none yet'),
-      cell?.at
-        ? fact(
-            'Last build',
+      cell?.last
+        ? fact('Last build', [
+            `${cell.last.status} `,
             h(
               'span',
-              { title: moment(cell.at) },
-              cell.job === null ? age(cell.at) : h('a', { href: `#/jobs/${cell.job}/${name}` }, age(cell.at)),
+              { title: moment(cell.last.at) },
+              cell.last.job === null
+                ? age(cell.last.at)
+                : h('a', { href: `#/jobs/${cell.last.job}/${name}` }, age(cell.last.at)),
             ),
-          )
+          ])
         : null,
       sizes
         ? fact(
@@ -110,29 +112,15 @@ function planView({ steps, bundle }: Plan): Child {
       bundle === null ? '' : ` It makes ${bundle}.`,
     ),
     h('div', { class: 'scroll', tabindex: 0, role: 'region', 'aria-label': 'Graph of steps' }, graph(steps)),
-    h(
-      'table',
-      { class: 'list' },
-      h(
-        'thead',
-        {},
+    listTable(
+      ['Step', 'Cache', 'Why'],
+      steps.map((step) =>
         h(
           'tr',
           {},
-          ['Step', 'Cache', 'Why'].map((title) => h('th', { scope: 'col' }, title)),
-        ),
-      ),
-      h(
-        'tbody',
-        {},
-        steps.map((step) =>
-          h(
-            'tr',
-            {},
-            h('th', { scope: 'row' }, step.step),
-            h('td', {}, h('span', { class: `mini ${step.status}` }, step.status)),
-            h('td', {}, step.status === 'hit' ? (LABELS[step.step] ?? '') : step.why),
-          ),
+          h('th', { scope: 'row' }, step.step),
+          h('td', {}, h('span', { class: `mini ${step.status}` }, step.status)),
+          h('td', { class: 'wide' }, step.status === 'hit' ? (LABELS[step.step] ?? '') : step.why),
         ),
       ),
     ),
