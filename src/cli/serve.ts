@@ -14,6 +14,7 @@ import { createApp } from '../server/app.ts';
 import { openCoordinator, storeToken } from '../server/coordinator.ts';
 import { isLoopback } from '../server/guard.ts';
 import { Hub } from '../server/hub.ts';
+import { Metrics } from '../server/metrics.ts';
 import { listen, parseListen } from '../server/serve.ts';
 import { storeRouter } from '../server/store.ts';
 import { Streams } from '../server/streams.ts';
@@ -85,7 +86,8 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   await assertMayListen(context, address.host);
   const held = await lockSoon(serveLock(home), 'kiln serve', 1000);
   const ledger = Ledger.of(home);
-  const hub = new Hub(home, ledger);
+  const metrics = new Metrics();
+  const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
   try {
     ledger.trim();
@@ -98,6 +100,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       ledger,
       hub,
       streams: new Streams(),
+      metrics,
       workshop: workshopSettings(context.settings),
       sources: sourceChoices(context, {}),
       slots: options.redis === undefined ? numberOf(context.settings, 'jobs') : 0,

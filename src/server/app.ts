@@ -1,11 +1,13 @@
 import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
+import { matchedRoutes } from 'hono/route';
 import { aboutRoutes } from './api/about.ts';
 import { bundleRoutes } from './api/bundles.ts';
 import { channelRoutes } from './api/channels.ts';
 import { eventRoutes } from './api/events.ts';
 import { jobRoutes } from './api/jobs.ts';
 import { logRoutes } from './api/logs.ts';
+import { metricsRoutes } from './api/metrics.ts';
 import { recipeRoutes } from './api/recipes.ts';
 import { Api, json } from './api/route.ts';
 import type { Server } from './api/server.ts';
@@ -38,6 +40,7 @@ export function createApp(options: AppOptions): App {
     logRoutes,
     bundleRoutes,
     channelRoutes,
+    metricsRoutes,
   ]) {
     add(api, server);
   }
@@ -53,11 +56,15 @@ export function createApp(options: AppOptions): App {
     headers.set('X-Content-Type-Options', 'nosniff');
     headers.set('Referrer-Policy', 'no-referrer');
     headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+    const route = matchedRoutes(context).find(({ path }) => !path.includes('*'))?.path ?? 'none';
+    server.metrics.answer(context.req.method, route, context.res.status, context.env.outgoing);
   });
   // The store has a token of its own for everything, and workers may call it by any name.
   if (store !== undefined) app.route('/store', store);
   app.use('*', guard.middleware);
   app.route(API_BASE, api.app);
+  // Where Prometheus looks unless it is told otherwise.
+  app.get('/metrics', (context) => context.redirect(`${API_BASE}/metrics`, 308));
   app.route('/', pageRouter());
   app.onError((error) => {
     const known = problemResponse(error);

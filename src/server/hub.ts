@@ -27,6 +27,7 @@ const CHANNELS_AFTER_MS = 150;
  */
 export class Hub {
   readonly #ledger: Ledger;
+  readonly #onEvent: (event: QueueEvent) => void;
   readonly #stop = new AbortController();
   readonly #wake = new Wake();
   readonly #watcher: FSWatcher;
@@ -37,8 +38,10 @@ export class Hub {
   readonly #told = new Map<string, number>();
   #channelsTimer: NodeJS.Timeout | undefined;
 
-  constructor(home: Home, ledger: Ledger) {
+  /** @param onEvent told of every event once, whether somebody listens or not */
+  constructor(home: Home, ledger: Ledger, onEvent: (event: QueueEvent) => void = () => undefined) {
     this.#ledger = ledger;
+    this.#onEvent = onEvent;
     this.cursor = ledger.cursor;
     mkdirSync(home.channels, { recursive: true });
     this.#watcher = watch(home.channels, { recursive: true, persistent: false }, () =>
@@ -64,6 +67,7 @@ export class Hub {
         const events = this.#ledger.events(this.cursor, 500);
         this.#recent = [...this.#recent, ...events].slice(-KEPT_EVENTS);
         this.cursor = events.at(-1)?.cursor ?? this.cursor;
+        for (const event of events) this.#onEvent(event);
         this.#wake.notify();
       }
     } catch (error) {

@@ -2,6 +2,7 @@ import { homeAt } from '../../src/platform/home.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { type AppOptions, createApp } from '../../src/server/app.ts';
 import { Hub } from '../../src/server/hub.ts';
+import { Metrics } from '../../src/server/metrics.ts';
 import { listen, type Patience } from '../../src/server/serve.ts';
 import { type StreamLimits, Streams } from '../../src/server/streams.ts';
 import { addToken, TokenBook } from '../../src/server/tokens.ts';
@@ -28,7 +29,8 @@ export interface ServeChanges {
 export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
   const home = homeAt(changes.root ?? freshDirectory('api'));
   const ledger = Ledger.of(home);
-  const hub = new Hub(home, ledger);
+  const metrics = new Metrics();
+  const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
   const streams = new Streams(changes.limits);
   const bugs: unknown[] = [];
@@ -38,6 +40,7 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
       ledger,
       hub,
       streams,
+      metrics,
       workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
       sources: { mirrors: [], substitutes: new Map() },
       slots: 2,

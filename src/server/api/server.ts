@@ -3,6 +3,7 @@ import type { BuildRequest } from '../../pipeline/run.ts';
 import type { Home } from '../../platform/home.ts';
 import type { Ledger } from '../../queue/ledger.ts';
 import type { Hub } from '../hub.ts';
+import type { Metrics } from '../metrics.ts';
 import type { Streams } from '../streams.ts';
 
 /** What the routes work on. */
@@ -11,6 +12,7 @@ export interface Server {
   readonly ledger: Ledger;
   readonly hub: Hub;
   readonly streams: Streams;
+  readonly metrics: Metrics;
   /** How jobs that are queued over HTTP are to be run, and where their sources are looked for. */
   readonly workshop: BuildRequest['workshop'];
   readonly sources: SourceChoices;
