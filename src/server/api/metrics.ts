@@ -1,9 +1,11 @@
-import { listChannels } from '../../publish/index.ts';
+import type { Home } from '../../platform/home.ts';
+import { type ChannelState, listStates, readChannel } from '../../publish/index.ts';
 import type { Gauge } from '../metrics.ts';
 import type { Api } from './route.ts';
 import type { Server } from './server.ts';
 
 export function metricsRoutes(api: Api, server: Server): void {
+  const counts = new FlipCounts();
   api.route(
     {
       method: 'get',
@@ -14,17 +16,20 @@ export function metricsRoutes(api: Api, server: Server): void {
       media: 'text/plain',
     },
     async () =>
-      new Response(server.metrics.text(await gauges(server)), {
+      new Response(server.metrics.text(await gauges(server, counts)), {
         headers: { 'Content-Type': 'text/plain; version=0.0.4; charset=utf-8', 'Cache-Control': 'no-store' },
       }),
   );
 }
 
 /** What is so at this moment, and what the histories of channels have counted themselves. */
-async function gauges({ home, ledger, hub, slots, streams, version }: Server): Promise<Gauge[]> {
+async function gauges(
+  { home, ledger, hub, slots, streams, version }: Server,
+  counts: FlipCounts,
+): Promise<Gauge[]> {
   const jobs = hub.jobs();
   const inState = (wanted: string) => jobs.filter(({ state }) => state === wanted).length;
-  const channels = await listChannels(home);
+  const channels = await listStates(home);
   const single = (name: string, help: string, value: number): Gauge => ({
     name,
     help,
@@ -55,14 +60,30 @@ async function gauges({ home, ledger, hub, slots, streams, version }: Server): P
       help: 'The generation that nodes boot',
       type: 'gauge',
       labels: ['channel'],
-      samples: channels.map(({ name, current }) => ({ labels: [name], value: current ?? 0 })),
+      samples: channels.map(({ name, current }) => ({ labels: [name], value: current?.generation ?? 0 })),
     },
     {
       name: 'kiln_channel_flips_total',
       help: 'How often the channel was pointed somewhere, by whomever, ever',
       type: 'counter',
       labels: ['channel'],
-      samples: channels.map(({ name, flips }) => ({ labels: [name], value: flips.length })),
+      samples: await Promise.all(
+        channels.map(async (state) => ({ labels: [state.name], value: await counts.flipsOf(home, state) })),
+      ),
     },
   ];
+}
+
+/** How often channels were flipped: a history is read again only when there is more of it. */
+class FlipCounts {
+  readonly #known = new Map<string, { readonly moved: string; readonly count: number }>();
+
+  async flipsOf(home: Home, { name, moved }: ChannelState): Promise<number> {
+    const last = JSON.stringify(moved);
+    const known = this.#known.get(name);
+    if (known?.moved === last) return known.count;
+    const count = (await readChannel(home, name))?.flips.length ?? 0;
+    this.#known.set(name, { moved: last, count });
+    return count;
+  }
 }
