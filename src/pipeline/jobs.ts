@@ -137,7 +137,9 @@ async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
   const ended = once(worker, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
   let last: NodeJS.Timeout | undefined;
   const stop = () => {
-    worker.kill('SIGTERM');
+    // It gives its reason as its own: who was interrupted is not told that something was terminated.
+    const { reason } = signal;
+    worker.kill(reason instanceof KilnError && reason.kind === 'interrupted' ? 'SIGINT' : 'SIGTERM');
     last ??= setTimeout(() => worker.kill('SIGKILL'), LAST_GRACE_MS);
   };
   signal.addEventListener('abort', stop);

@@ -332,7 +332,7 @@ describe('stopping', () => {
     await once(child, 'exit');
     // make and the compilers end with it, without anyone telling them.
     await expect.poll(() => processesWith(join(home, 'cache/work')), { timeout: 20_000 }).toEqual([]);
-    expect(readdirSync(join(home, 'cache/work'))).toHaveLength(1);
+    expect(readdirSync(join(home, 'cache/work'))).not.toEqual([]);
     const { ran, jobs } = await buildJson(['sample:ne2k', '--home', home]);
     expect(ran.code, ran.stderr).toBe(0);
     expect(readdirSync(join(home, 'cache/work'))).toEqual([]);

@@ -9,7 +9,7 @@ const FLAGS = '-m32 -march=i386 -std=gnu11 -Os -Wall -Wextra -Werror -ffreestand
   .concat(' -nostdlib -static -no-pie -Wl,-m,elf_i386 -Wl,--build-id=none -Wl,-z,noexecstack');
 
 const OWN = ['probe.S', 'init.c'].map((name) => join(import.meta.dirname, name));
-const INIT = ['start.S', 'text.c'].map((name) => join('src/initrd/init', name));
+const INIT = ['start.S', 'text.c', 'memory.c', 'console.c'].map((name) => join('src/initrd/init', name));
 
 /** A file system image in `directory` whose init calls every system call; what it prints is told in init.c. */
 export async function registersImage(directory: string): Promise<string> {

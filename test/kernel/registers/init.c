@@ -10,11 +10,13 @@
  *   kiln: registers iopl <level>             the I/O privilege level that this process has after iopl(3)
  *   kiln: registers done
  */
-#include "../../../src/initrd/init/text.h"
+#include "../../../src/initrd/init/console.h"
+#include "../../../src/initrd/init/kernel.h"
 
 enum { LAST_CALL = 260, RANDOM_TRIES = 12, LIMIT_US = 30000, PATIENCE_US = 2000000 };
 enum { SYS_kill = 37, SYS_pipe = 42, SYS_setitimer = 104, SYS_wait4 = 114, SYS_clone = 120 };
 enum { SYS_sigreturn = 119, SYS_rt_sigreturn = 173, SYS_rt_sigaction = 174, SYS_mmap2 = 192, SYS_vfork = 190, SYS_iopl = 110 };
+enum { SOCKETCALL_SOCKET = 1, AF_INET = 2, SOCK_DGRAM = 2 };
 enum { SIGKILL = 9, SIGALRM = 14, WUNTRACED = 2, SA_RESTORER = 0x04000000, SA_SIGINFO = 4 };
 enum { O_CREAT_RDWR = 0102, PROT_READ_WRITE = 3, MAP_SHARED_ANONYMOUS = 0x21, PAGE = 4096 };
 enum { MARK = 0x5a000000 };
@@ -242,7 +244,7 @@ static void say_privilege(void)
 
 static void prepare(void)
 {
-  kernel_mount("proc", "/proc", "proc");
+  kernel_mount("proc", "/proc", "proc", 0, NULL);
   outcome = (struct outcome *)system_call(SYS_mmap2, 0, PAGE, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, ~0u);
   area = (u8 *)system_call(SYS_mmap2, 0, 4 * PAGE, PROT_READ_WRITE, MAP_SHARED_ANONYMOUS, ~0u);
   call1(SYS_pipe, (u32)pipe_ends);
