@@ -36,6 +36,12 @@ config BUS
 config CARD
 	bool "Card"
 	depends on BUS
+config BLK_DEV_RAM
+	def_bool y
+config BLK_DEV_INITRD
+	def_bool y
+config EXT2_FS
+	def_bool y
 `,
 };
 

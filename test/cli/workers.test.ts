@@ -4,7 +4,7 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { WORKER } from '../../src/pipeline/jobs.ts';
+import { WORKER, type WorkerJob } from '../../src/pipeline/jobs.ts';
 import { buildJson, freshDirectory, kiln, processesWith, startKiln } from '../support/kiln.ts';
 import { writeRecipe } from '../support/recipes.ts';
 
@@ -100,7 +100,7 @@ describe('a worker', () => {
     const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', WORKER], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
-    const job = {
+    const job: WorkerJob = {
       home,
       references: ['sample:ne2k'],
       mirrors: [],
@@ -109,8 +109,12 @@ describe('a worker', () => {
       publish: false,
       channel: null,
       rebuild: false,
+      compare: false,
       requireGates: false,
+      workshop: { sandbox: 'auto', ccache: { use: 'off', size: '', remote: '' }, clean: false },
       reason: null,
+      by: 'test',
+      pool: null,
       epoch: 0,
     };
     worker.stdin.write(`${JSON.stringify(job)}\n`);

@@ -45,7 +45,10 @@ export async function makeWorkable(
   const takesWantedValues = knows('KCONFIG_ALLCONFIG');
   if (knows('KCONFIG_CONFIG') && mended === makefile) {
     const config = join(workplace, '.config');
-    return { directory: seenAs, config, variables: [`KCONFIG_CONFIG=${config}`], takesWantedValues };
+    // Up to 5.1 the new file is written into the tree and renamed from there, which fails where that is another
+    // mount, unless the old file may be overwritten.
+    const variables = [`KCONFIG_CONFIG=${config}`, 'KCONFIG_OVERWRITECONFIG=1'];
+    return { directory: seenAs, config, variables, takesWantedValues };
   }
   const links = join(workplace, 'tree');
   await linkTree(directory, seenAs, links, signal);
