@@ -31,6 +31,7 @@ import { registerShow } from './show.ts';
 import { registerToken } from './token.ts';
 import { registerVerify } from './verify.ts';
 import { registerWatch } from './watch.ts';
+import { registerWebhook } from './webhook.ts';
 import { registerWhy } from './why.ts';
 import { registerWorker } from './worker.ts';
 
@@ -90,6 +91,7 @@ export function createProgram(): Command {
     registerQueue,
     registerServe,
     registerToken,
+    registerWebhook,
     registerWorker,
     registerWatch,
     registerLogs,

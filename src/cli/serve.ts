@@ -1,31 +1,25 @@
-import { resolve } from 'node:path';
 import type { Command } from 'commander';
-import type { Hono } from 'hono';
 import { KilnError } from '../platform/errors.ts';
 import { lockSoon } from '../platform/lock.ts';
 import { serveLock } from '../queue/build.ts';
-import { EmbeddedHand } from '../queue/embedded.ts';
-import { executeIn } from '../queue/execute.ts';
 import { Ledger } from '../queue/ledger.ts';
-import { connectRedis, redisWarnings } from '../queue/redis.ts';
-import { Runner } from '../queue/runner.ts';
 import { kilnVersion } from '../queue/version.ts';
 import { createApp } from '../server/app.ts';
-import { openCoordinator, storeToken } from '../server/coordinator.ts';
 import { isLoopback } from '../server/guard.ts';
 import { Hub } from '../server/hub.ts';
+import type { Log } from '../server/log.ts';
 import { Metrics } from '../server/metrics.ts';
+import { Courier } from '../server/notices/courier.ts';
 import { listen, parseListen } from '../server/serve.ts';
-import { storeRouter } from '../server/store.ts';
 import { Streams } from '../server/streams.ts';
 import { readTokens, TokenBook } from '../server/tokens.ts';
 import { watchOn } from '../watch/watcher.ts';
 import { type Context, contextOf, sourceChoices, wholeNumber, workshopSettings } from './context.ts';
-import { note, styled } from './output.ts';
-import { numberOf } from './settings.ts';
+import { prepareFleet, prepareOwn } from './crew.ts';
+import { serverLog } from './log.ts';
+import { numberOf, settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
 import { noteReport, watchContext } from './watch.ts';
-import { noteEnded, noteLeaving, noteTaken } from './work.ts';
 
 interface ServeOptions {
   readonly listen: string;
@@ -81,6 +75,7 @@ second one stops everything at once. What was queued goes on with the next start
 
 async function serveHome(context: Context, options: ServeOptions): Promise<void> {
   const { home } = context;
+  const log = serverLog(settingOf(context.settings, 'progress'));
   const signal = stopSignal();
   const address = parseListen(options.listen);
   await assertMayListen(context, address.host);
@@ -93,8 +88,8 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
     ledger.trim();
     const { work, store } =
       options.redis === undefined
-        ? prepareOwn(context, ledger, hub, options, signal)
-        : await prepareFleet(context, ledger, options.redis, options.store, signal);
+        ? prepareOwn(context, ledger, hub, options.grace, signal, log)
+        : await prepareFleet(context, ledger, options.redis, options.store, signal, log);
     const server = {
       home,
       ledger,
@@ -108,12 +103,18 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       signal: over.signal,
     };
     const tokens = new TokenBook(home);
-    const app = createApp({ server, store, tokens, allowHosts: options.allowHost ?? [], onBug: noteBug });
+    const app = createApp({ server, store, tokens, allowHosts: options.allowHost ?? [], log });
     const listening = await listen(app, address);
-    note(`serving ${home.root} on ${listening.url}`);
-    const listeners = hub.run();
+    const { url } = listening;
+    log({ level: 'info', event: 'serving', message: `serving ${home.root} on ${url}`, fields: { url } });
+    const listeners = Promise.all([
+      hub.run(),
+      new Courier({ home, ledger, hub, metrics, log }).run(over.signal),
+    ]);
     try {
-      await withWatcher(context, options, signal, () => Promise.race([work(), listeners]));
+      await withWatcher(context, options, signal, log, () =>
+        Promise.race([work(), listeners.then(() => undefined)]),
+      );
     } finally {
       over.abort();
       hub.close();
@@ -135,10 +136,6 @@ async function assertMayListen({ home }: Context, host: string): Promise<void> {
   });
 }
 
-function noteBug(error: unknown): void {
-  note(`${styled('red', 'kiln has a bug:')} ${error instanceof Error ? error.stack : String(error)}`);
-}
-
 /** Upstream is asked for the first time when a server has run for so long. */
 const FIRST_ASKED_MS = 60_000;
 
@@ -147,6 +144,7 @@ async function withWatcher(
   context: Context,
   options: ServeOptions,
   signal: AbortSignal,
+  log: Log,
   work: () => Promise<void>,
 ): Promise<void> {
   if (!options.watch) return work();
@@ -154,62 +152,12 @@ async function withWatcher(
   const watching = watchOn(watchContext(context, AbortSignal.any([signal, done.signal])), {
     first: 'none',
     secondMs: FIRST_ASKED_MS,
-    onReport: noteReport,
-    onError: (error) => note(`kiln watch: ${error.message}`),
+    onReport: (report) => noteReport(report, (message) => log({ level: 'info', event: 'watch', message })),
+    onError: ({ message }) =>
+      log({ level: 'warning', event: 'watch-failed', message: `kiln watch: ${message}` }),
   }).catch((error: unknown) => {
     if (!signal.aborted && !done.signal.aborted) throw error;
   });
   const working = work().finally(() => done.abort());
   await Promise.all([working, watching]);
-}
-
-/** Who runs the jobs, until it is told to stop. */
-interface Crew {
-  work(): Promise<void>;
-  /** What workers on other machines fetch from. */
-  readonly store?: Hono;
-}
-
-/** The workers of this machine. */
-function prepareOwn(
-  { home, settings }: Context,
-  ledger: Ledger,
-  hub: Hub,
-  options: ServeOptions,
-  signal: AbortSignal,
-): Crew {
-  const runner = new Runner({
-    hand: new EmbeddedHand(ledger),
-    slots: numberOf(settings, 'jobs'),
-    execute: executeIn({ home: home.root, jobs: 1 }),
-    leave: signal,
-    graceMs: options.grace * 1000,
-    onEvent: (job, event) => hub.progress(job, event),
-    onTaken: noteTaken,
-    onEnded: noteEnded,
-  });
-  signal.addEventListener('abort', () => noteLeaving(runner.running.length, options.grace));
-  return { work: () => runner.run() };
-}
-
-/** The coordinator of workers on other machines. */
-async function prepareFleet(
-  { home }: Context,
-  ledger: Ledger,
-  url: string,
-  directory: string | undefined,
-  signal: AbortSignal,
-): Promise<Crew> {
-  const redis = await connectRedis(url);
-  for (const sentence of await redisWarnings(redis)) note(`${styled('yellow', 'warning:')} ${sentence}`);
-  const shared = directory === undefined ? undefined : resolve(directory);
-  const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, note, shared);
-  const store = storeRouter({ exchange, token: await storeToken(home) });
-  return {
-    store,
-    async work() {
-      await dispatcher.run(signal);
-      redis.disconnect();
-    },
-  };
 }

@@ -117,8 +117,8 @@ async function watchUntilStopped(context: Context, watching: WatchContext): Prom
 }
 
 /** What a server's watcher has found, on stderr; nothing where all is as it was. */
-export function noteReport(report: WatchReport): void {
-  for (const line of linesOf(report)) note(`watch: ${line}`);
+export function noteReport(report: WatchReport, say = note): void {
+  for (const line of linesOf(report)) say(`watch: ${line}`);
 }
 
 /** A report in words: what people should know of, and no more. */

@@ -1,17 +1,25 @@
 import type { Job, Lease, Outcome } from '../queue/job.ts';
-import { note } from './output.ts';
+import type { Log } from '../server/log.ts';
 
-/** What `kiln serve` and `kiln worker` say when they take a job. */
-export function noteTaken({ job }: Lease): void {
-  note(`${job.id}: started: ${job.recipe} (${job.variants.join(', ')})`);
+/** Says which jobs a server or a worker takes, and how they end. */
+export function jobLog(log: Log) {
+  return {
+    onTaken({ job, token }: Lease): void {
+      const message = `${job.id}: started: ${job.recipe} (${job.variants.join(', ')})`;
+      const fields = { job: job.id, recipe: job.recipe, variants: job.variants.join(','), attempt: token };
+      log({ level: 'info', event: 'job-started', message, fields });
+    },
+    onEnded(job: Job, { type, why }: Outcome, used: boolean): void {
+      const message = `${job.id}: ${type}: ${why}${used ? '' : ' (not used: another worker has it)'}`;
+      const fields = { job: job.id, recipe: job.recipe, outcome: type, used };
+      log({ level: 'info', event: 'job-ended', message, fields });
+    },
+  };
 }
 
-/** What they say when an attempt has ended. */
-export function noteEnded(job: Job, outcome: Outcome, used: boolean): void {
-  note(`${job.id}: ${outcome.type}: ${outcome.why}${used ? '' : ' (not used: another worker has it)'}`);
-}
-
-/** What they say when they are told to stop. */
-export function noteLeaving(running: number, graceSeconds: number): void {
-  note(running === 0 ? 'stopping' : `stopping: ${running} running, given ${graceSeconds} s to finish`);
+/** Says that a server was told to stop. */
+export function logLeaving(log: Log, running: number, graceSeconds: number): void {
+  const message =
+    running === 0 ? 'stopping' : `stopping: ${running} running, given ${graceSeconds} s to finish`;
+  log({ level: 'info', event: 'stopping', message, fields: { running } });
 }

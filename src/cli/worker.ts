@@ -7,9 +7,10 @@ import { DirectoryExchange, type Exchange } from '../queue/exchange.ts';
 import { workForFleet } from '../queue/fleet.ts';
 import { HttpExchange } from '../queue/httpExchange.ts';
 import { collectLabels, contextOf, wholeNumber } from './context.ts';
-import { note } from './output.ts';
+import { serverLog } from './log.ts';
+import { settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { noteEnded, noteTaken } from './work.ts';
+import { jobLog } from './work.ts';
 
 interface WorkerOptions {
   readonly redis: string;
@@ -56,7 +57,8 @@ The token is in store-token in the coordinator's home. Both have to run the same
 stays in its own home and is found there again.`,
     )
     .action(async (options: WorkerOptions) => {
-      const { home } = await contextOf(command);
+      const { home, settings } = await contextOf(command);
+      const log = serverLog(settingOf(settings, 'progress'));
       const leave = stopSignal();
       await requireTools(['build']);
       await workForFleet({
@@ -68,9 +70,11 @@ stays in its own home and is found there again.`,
         leave,
         graceMs: options.grace * 1000,
         leaseMs: options.lease * 1000,
-        onReady: () => note(`taking jobs from ${new URL(options.redis).host}`),
-        onTaken: noteTaken,
-        onEnded: noteEnded,
+        onReady: () => {
+          const { host } = new URL(options.redis);
+          log({ level: 'info', event: 'ready', message: `taking jobs from ${host}`, fields: { host } });
+        },
+        ...jobLog(log),
       });
     });
 }

@@ -1,4 +1,3 @@
-import type { HttpBindings } from '@hono/node-server';
 import { Hono } from 'hono';
 import { matchedRoutes } from 'hono/route';
 import { aboutRoutes } from './api/about.ts';
@@ -9,9 +8,10 @@ import { jobRoutes } from './api/jobs.ts';
 import { logRoutes } from './api/logs.ts';
 import { metricsRoutes } from './api/metrics.ts';
 import { recipeRoutes } from './api/recipes.ts';
-import { Api, json } from './api/route.ts';
+import { Api, type ApiEnvironment, json } from './api/route.ts';
 import type { Server } from './api/server.ts';
 import { Guard, type GuardOptions } from './guard.ts';
+import type { Log } from './log.ts';
 import { pageRouter } from './page.ts';
 import { HttpError, notFound, problemResponse } from './problem.ts';
 
@@ -21,15 +21,15 @@ export interface AppOptions extends GuardOptions {
   readonly server: Server;
   /** What other machines that build fetch from, where there are any. */
   readonly store?: Hono | undefined;
-  /** Told of errors that are bugs. */
-  readonly onBug: (error: unknown) => void;
+  /** Told of every change that is asked for, and of errors that are bugs. */
+  readonly log: Log;
 }
 
-export type App = Hono<{ Bindings: HttpBindings }>;
+export type App = Hono<ApiEnvironment>;
 
 /** Everything that `kiln serve` answers. */
 export function createApp(options: AppOptions): App {
-  const { server, store, onBug } = options;
+  const { server, store, log } = options;
   const guard = new Guard(options);
   const api = new Api(API_BASE, guard);
   for (const add of [
@@ -57,7 +57,13 @@ export function createApp(options: AppOptions): App {
     headers.set('Referrer-Policy', 'no-referrer');
     headers.set('Cross-Origin-Resource-Policy', 'same-origin');
     const route = matchedRoutes(context).find(({ path }) => !path.includes('*'))?.path ?? 'none';
-    server.metrics.answer(context.req.method, route, context.res.status, context.env.outgoing);
+    const { method, path } = context.req;
+    const { status } = context.res;
+    server.metrics.answer(method, route, status, context.env.outgoing);
+    if (method === 'GET' || method === 'HEAD' || path.startsWith('/store/')) return;
+    const by = context.get('who')?.name ?? null;
+    const message = `${method} ${path}: ${status}${by === null ? '' : `, by ${by}`}`;
+    log({ level: 'info', event: 'request', message, fields: { method, path, status, by } });
   });
   // The store has a token of its own for everything, and workers may call it by any name.
   if (store !== undefined) app.route('/store', store);
@@ -68,9 +74,14 @@ export function createApp(options: AppOptions): App {
   app.route('/', pageRouter());
   app.onError((error) => {
     const known = problemResponse(error);
-    if (known.status === 500 && !(error instanceof HttpError)) onBug(error);
+    if (known.status === 500 && !(error instanceof HttpError)) logBug(log, error);
     return known;
   });
   app.notFound((context) => problemResponse(notFound(`there is nothing at ${context.req.path}`)));
   return app;
+}
+
+function logBug(log: Log, error: unknown): void {
+  const stack = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  log({ level: 'error', event: 'bug', message: `kiln has a bug: ${stack}` });
 }

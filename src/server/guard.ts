@@ -1,7 +1,6 @@
 import { hostname } from 'node:os';
-import type { HttpBindings } from '@hono/node-server';
 import type { MiddlewareHandler } from 'hono';
-import type { ApiContext } from './api/route.ts';
+import type { ApiContext, ApiEnvironment } from './api/route.ts';
 import { HttpError } from './problem.ts';
 import { covers, type Role, type TokenBook, type TokenRecord } from './tokens.ts';
 
@@ -29,7 +28,7 @@ export class Guard {
    * Refuses requests that a browser was led to make. By a name that is not this server's: a page of somebody
    * else's whose name was made to mean this address (DNS rebinding). From another site: RFC 6454, Fetch metadata.
    */
-  readonly middleware: MiddlewareHandler<{ Bindings: HttpBindings }> = async (context, next) => {
+  readonly middleware: MiddlewareHandler<ApiEnvironment> = async (context, next) => {
     const host = hostOf(context.req.header('host'));
     if (host === undefined || !(isAddress(host) || this.#hosts.has(host))) {
       throw new HttpError(421, 'Not this server', `${host ?? 'no name'} is no name of this server`, {});

@@ -34,6 +34,7 @@ export class Hub {
   #recent: QueueEvent[] = [];
   #live: { readonly number: number; readonly news: LiveNews }[] = [];
   #liveCount = 0;
+  #channelChanges = 0;
   #jobs: { readonly cursor: number; readonly jobs: readonly Job[] } | undefined;
   readonly #told = new Map<string, number>();
   #channelsTimer: NodeJS.Timeout | undefined;
@@ -89,8 +90,14 @@ export class Hub {
     return { news, count: this.#liveCount };
   }
 
+  /** How often channels have changed: who has seen them since need not look again. */
+  get channelChanges(): number {
+    return this.#channelChanges;
+  }
+
   /** Tells listeners of something that is not for the record. */
   tell(news: LiveNews): void {
+    if (news.type === 'channels') this.#channelChanges += 1;
     this.#liveCount += 1;
     this.#live = [...this.#live, { number: this.#liveCount, news }].slice(-KEPT_LIVE);
     this.#wake.notify();

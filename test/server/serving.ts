@@ -2,6 +2,7 @@ import { homeAt } from '../../src/platform/home.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { type AppOptions, createApp } from '../../src/server/app.ts';
 import { Hub } from '../../src/server/hub.ts';
+import type { LogEntry } from '../../src/server/log.ts';
 import { Metrics } from '../../src/server/metrics.ts';
 import { listen, type Patience } from '../../src/server/serve.ts';
 import { type StreamLimits, Streams } from '../../src/server/streams.ts';
@@ -13,6 +14,10 @@ export interface Served {
   readonly home: ReturnType<typeof homeAt>;
   readonly ledger: Ledger;
   readonly streams: Streams;
+  readonly hub: Hub;
+  readonly metrics: Metrics;
+  /** What it has said of itself. */
+  readonly log: readonly LogEntry[];
   /** Authorization headers by role. */
   readonly bearer: Readonly<Record<'viewer' | 'builder' | 'publisher', string>>;
   close(): Promise<void>;
@@ -33,7 +38,7 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
   const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
   const streams = new Streams(changes.limits);
-  const bugs: unknown[] = [];
+  const log: LogEntry[] = [];
   const app = createApp({
     server: {
       home,
@@ -49,7 +54,7 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
     },
     tokens: new TokenBook(home),
     allowHosts: ['kiln.example.org'],
-    onBug: (error) => bugs.push(error),
+    log: (entry) => log.push(entry),
     ...changes.app,
   });
   const listening = await listen(app, { host: '127.0.0.1', port: 0 }, changes.patience);
@@ -61,6 +66,9 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
     home,
     ledger,
     streams,
+    hub,
+    metrics,
+    log,
     bearer: {
       viewer: await bearer('viewer'),
       builder: await bearer('builder'),
@@ -72,7 +80,8 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
       await listening.close();
       await running;
       ledger.close();
-      if (bugs.length > 0) throw bugs[0];
+      const bug = log.find(({ event }) => event === 'bug');
+      if (bug !== undefined) throw new Error(bug.message);
     },
   };
 }

@@ -6,7 +6,15 @@ import type { Guard } from '../guard.ts';
 import { HttpError } from '../problem.ts';
 import type { Role, TokenRecord } from '../tokens.ts';
 
-export type ApiContext = Context<{ Bindings: HttpBindings }>;
+export interface ApiEnvironment {
+  Bindings: HttpBindings;
+  Variables: {
+    /** Whose token the request bore. */
+    who?: TokenRecord;
+  };
+}
+
+export type ApiContext = Context<ApiEnvironment>;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Fields<S extends Shape> = z.output<z.ZodObject<S>>;
@@ -46,7 +54,7 @@ const BODY_LIMIT = 64 * 1024;
 
 /** Routes below one base path and their OpenAPI document. */
 export class Api {
-  readonly app = new Hono<{ Bindings: HttpBindings }>();
+  readonly app = new Hono<ApiEnvironment>();
   readonly #document = new OpenAPIHono();
   readonly #guard: Guard;
   readonly #base: string;
@@ -74,6 +82,7 @@ export class Api {
     const path = spec.path.replaceAll(/\{(\w+)\}/g, ':$1');
     this.app.on([spec.method], [path], async (context) => {
       const who = await this.#guard.admit(context, spec.role);
+      if (who !== undefined) context.set('who', who);
       const asked = {
         params: valid('path', params, context.req.param()) as Fields<P>,
         query: valid('query', query, context.req.query()) as Fields<Q>,

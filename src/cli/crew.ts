@@ -1,0 +1,67 @@
+import { resolve } from 'node:path';
+import type { Hono } from 'hono';
+import { EmbeddedHand } from '../queue/embedded.ts';
+import { executeIn } from '../queue/execute.ts';
+import type { Ledger } from '../queue/ledger.ts';
+import { connectRedis, redisWarnings } from '../queue/redis.ts';
+import { Runner } from '../queue/runner.ts';
+import { openCoordinator, storeToken } from '../server/coordinator.ts';
+import type { Hub } from '../server/hub.ts';
+import type { Log } from '../server/log.ts';
+import { storeRouter } from '../server/store.ts';
+import type { Context } from './context.ts';
+import { numberOf } from './settings.ts';
+import { jobLog, logLeaving } from './work.ts';
+
+/** Who runs the jobs, until it is told to stop. */
+export interface Crew {
+  work(): Promise<void>;
+  /** What workers on other machines fetch from. */
+  readonly store?: Hono;
+}
+
+/** The workers of this machine. */
+export function prepareOwn(
+  { home, settings }: Context,
+  ledger: Ledger,
+  hub: Hub,
+  graceSeconds: number,
+  signal: AbortSignal,
+  log: Log,
+): Crew {
+  const runner = new Runner({
+    hand: new EmbeddedHand(ledger),
+    slots: numberOf(settings, 'jobs'),
+    execute: executeIn({ home: home.root, jobs: 1 }),
+    leave: signal,
+    graceMs: graceSeconds * 1000,
+    onEvent: (job, event) => hub.progress(job, event),
+    ...jobLog(log),
+  });
+  signal.addEventListener('abort', () => logLeaving(log, runner.running.length, graceSeconds));
+  return { work: () => runner.run() };
+}
+
+/** The coordinator of workers on other machines. */
+export async function prepareFleet(
+  { home }: Context,
+  ledger: Ledger,
+  url: string,
+  directory: string | undefined,
+  signal: AbortSignal,
+  log: Log,
+): Promise<Crew> {
+  const redis = await connectRedis(url);
+  const warn = (message: string) => log({ level: 'warning', event: 'fleet', message });
+  for (const sentence of await redisWarnings(redis)) warn(sentence);
+  const shared = directory === undefined ? undefined : resolve(directory);
+  const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, warn, shared);
+  const store = storeRouter({ exchange, token: await storeToken(home) });
+  return {
+    store,
+    async work() {
+      await dispatcher.run(signal);
+      redis.disconnect();
+    },
+  };
+}
