@@ -34,6 +34,7 @@ export {
   trustedKeys,
 } from './signature.ts';
 export {
+  adoptBundle,
   bundleDirectory,
   commitBundle,
   findBundle,

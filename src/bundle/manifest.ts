@@ -127,7 +127,18 @@ export function parseManifest(text: string, file: string): Manifest {
       hint: 'kiln verify names what else is damaged; kiln build makes the bundle again',
     });
   }
+  assertNames(manifest, file);
   return manifest;
+}
+
+/** A bundle may come from anywhere, and these become paths. */
+function assertNames({ id, recipe, variant, release, files }: Manifest, file: string): void {
+  for (const name of [id, recipe, variant, release, ...Object.keys(files)]) {
+    if (typeof name === 'string' && /^[^/\0]+$/.test(name) && name !== '.' && name !== '..') continue;
+    throw new KilnError('integrity', `${file} has a name that is no file's: ${JSON.stringify(name)}`, {
+      hint: 'it is not a bundle that Kiln has made: do not use it',
+    });
+  }
 }
 
 /** `SHA256SUMS` as sha256sum(1) reads it: digest, two spaces, name; sorted by name. */

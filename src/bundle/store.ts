@@ -1,8 +1,10 @@
-import { chmod, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { readFile, writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../platform/digest.ts';
+import { explainDisk } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists, listIfAny, removeTree, syncDirectory, syncFile } from '../platform/files.ts';
+import { exists, listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
+import { discard, disk, type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import {
   type FileRecord,
@@ -14,7 +16,7 @@ import {
 } from './manifest.ts';
 import { type FileChecksums, formatProvenance, formatSbom, PROVENANCE, SBOM } from './provenance.ts';
 import { SIGNATURE, signatureOf, signingKey } from './signature.ts';
-import { checkBundle } from './verify.ts';
+import { assertBundle, checkBundle } from './verify.ts';
 
 /** A bundle in the store. */
 export interface StoredBundle {
@@ -40,41 +42,118 @@ export async function recordFiles(directory: string): Promise<Record<string, Fil
 }
 
 /**
- * Turns a directory of finished files into a stored bundle: writes manifest and sums, makes everything
+ * Turns a directory of finished files into a stored bundle: writes manifest and sums, signs them, makes everything
  * read-only and durable, and moves it to its place by one rename. A whole bundle that is there already
  * stays: the same id is the same content.
  * @param staged directory on the home's file system; gone when this returns
  */
-export async function commitBundle(home: Home, staged: string, manifest: Manifest): Promise<StoredBundle> {
+export async function commitBundle(
+  home: Home,
+  staged: string,
+  manifest: Manifest,
+  fs: FileSystem = disk,
+): Promise<StoredBundle> {
   const { recipe, variant, id } = manifest;
   const directory = bundleDirectory(home, recipe, variant, id);
-  await writeRecords(staged, manifest);
-  const signature = await signatureOf(staged, `kiln ${recipe}:${variant} ${id}`, await signingKey(home));
-  await writeFile(join(staged, SIGNATURE), signature);
-  for (const name of await listIfAny(staged)) {
-    await chmod(join(staged, name), 0o444);
-    await syncFile(join(staged, name));
-  }
-  await syncDirectory(staged);
-  const parent = dirname(directory);
-  await mkdir(parent, { recursive: true });
-  if (await exists(directory)) {
+  try {
     if (await isWhole(directory)) {
-      await removeTree(staged);
-      return readBundle(directory);
+      await fs.removeTree(staged);
+      // Who put it there may have been stopped before this.
+      await fs.sync(dirname(directory));
+    } else {
+      await writeRecords(staged, manifest, fs);
+      const comment = `kiln ${recipe}:${variant} ${id}`;
+      await putFile(fs, join(staged, SIGNATURE), await signatureOf(staged, comment, await signingKey(home)));
+      await moveIn(fs, staged, directory);
     }
-    // A damaged bundle makes way; a crash before the next rename leaves none, which the next build mends.
-    await removeTree(directory);
+  } catch (error) {
+    throw explainDisk(`store bundle ${id}`, error, {
+      full: `nothing was published; kiln gc --dry-run --home ${home.root} says what can be freed`,
+      other: 'nothing was published; the same command goes on from there',
+    });
   }
-  await rename(staged, directory);
-  await syncDirectory(parent);
-  return { directory, manifest };
+  return readBundle(directory);
+}
+
+/**
+ * Copies a bundle from outside into a home's store, with the signature that it has. A whole one that is there
+ * already stays.
+ * @throws KilnError `integrity` for one that is damaged, and where another bundle has its id
+ */
+export async function adoptBundle(
+  home: Home,
+  { directory: from, manifest }: StoredBundle,
+  fs: FileSystem = disk,
+): Promise<StoredBundle> {
+  const { recipe, variant, id } = manifest;
+  const directory = bundleDirectory(home, recipe, variant, id);
+  if (await isWhole(directory)) return sameBundle(await readBundle(directory), from, manifest);
+  const parent = dirname(directory);
+  await makeDirectories(fs, parent);
+  const staged = temporaryBeside(directory);
+  try {
+    await fs.makeDirectory(staged);
+    for (const name of await fs.list(from)) {
+      if (manifest.files[name] === undefined && !UNLISTED.has(name)) continue;
+      // A link may lead anywhere.
+      if ((await fs.look(join(from, name)))?.isFile() !== true) continue;
+      await fs.copy(join(from, name), join(staged, name));
+      await fs.sync(join(staged, name));
+    }
+    await assertBundle(staged, manifest);
+    await moveIn(fs, staged, directory);
+  } catch (error) {
+    await discard(fs, staged);
+    throw error;
+  }
+  return readBundle(directory);
+}
+
+function sameBundle(stored: StoredBundle, from: string, { id, key }: Manifest): StoredBundle {
+  if (stored.manifest.key === key) return stored;
+  throw new KilnError('integrity', `another bundle has the id ${id} of the one in ${from}`, {
+    place: { file: stored.directory },
+    hint: 'kiln diff says how they differ',
+  });
+}
+
+/** Moves a directory of finished files to a bundle's place, read-only and durable. */
+async function moveIn(fs: FileSystem, staged: string, directory: string): Promise<void> {
+  const parent = dirname(directory);
+  await makeDirectories(fs, parent);
+  for (const name of await fs.list(staged)) {
+    await fs.chmod(join(staged, name), 0o444);
+    await fs.sync(join(staged, name));
+  }
+  await fs.sync(staged);
+  const aside = temporaryBeside(directory);
+  // A damaged bundle makes way; a crash before the next rename leaves none, which the next build mends.
+  if ((await fs.look(directory)) !== undefined) await fs.rename(directory, aside);
+  await fs.rename(staged, directory);
+  await fs.sync(parent);
+  await fs.sync(dirname(staged));
+  await fs.removeTree(aside);
 }
 
 async function isWhole(directory: string): Promise<boolean> {
   if (!(await exists(join(directory, 'manifest.json')))) return false;
-  const { manifest } = await readBundle(directory);
-  return (await checkBundle(directory, manifest)).length === 0;
+  try {
+    const { manifest } = await readBundle(directory);
+    return (
+      (await exists(join(directory, SIGNATURE))) && (await checkBundle(directory, manifest)).length === 0
+    );
+  } catch (error) {
+    // A manifest that can't be read is damage as well.
+    if (error instanceof KilnError) return false;
+    throw error;
+  }
+}
+
+/** Writes a file durably, whether or not there is one: what it is in is no bundle yet. */
+async function putFile(fs: FileSystem, path: string, text: string): Promise<void> {
+  if ((await fs.look(path)) !== undefined) await fs.unlink(path);
+  await fs.createFile(path, Buffer.from(text), 0o444);
+  await fs.sync(path);
 }
 
 /** Writes provenance and SBOM into a directory of bundle files. @returns the manifest with both in it */
@@ -90,12 +169,15 @@ export async function writeProvenance(directory: string, manifest: Manifest): Pr
 }
 
 /** Writes `manifest.json` and `SHA256SUMS` into a directory of bundle files. */
-export async function writeRecords(directory: string, manifest: Manifest): Promise<void> {
-  const text = formatManifest(manifest);
-  await writeFile(join(directory, 'manifest.json'), text);
+export async function writeRecords(
+  directory: string,
+  manifest: Manifest,
+  fs: FileSystem = disk,
+): Promise<void> {
+  await putFile(fs, join(directory, 'manifest.json'), formatManifest(manifest));
   const { size, sha256 } = await digestFile(join(directory, 'manifest.json'));
   const sums = formatSums({ ...manifest.files, 'manifest.json': { size, sha256 } });
-  await writeFile(join(directory, 'SHA256SUMS'), sums);
+  await putFile(fs, join(directory, 'SHA256SUMS'), sums);
 }
 
 /** Reads the bundle at a directory. @throws KilnError `integrity` when its manifest is missing or damaged. */
@@ -106,18 +188,30 @@ export async function readBundle(directory: string): Promise<StoredBundle> {
 
 /** Every stored bundle, of one recipe or of all, sorted by recipe, variant and id. */
 export async function listBundles(home: Home, recipe?: string): Promise<StoredBundle[]> {
-  const bundles: StoredBundle[] = [];
+  const directories: string[] = [];
   for (const recipeName of recipe === undefined ? await listIfAny(home.bundles) : [recipe]) {
     for (const variant of await listIfAny(join(home.bundles, recipeName))) {
       for (const id of await listIfAny(join(home.bundles, recipeName, variant))) {
         // What is being removed has left its name by then.
-        if (id.startsWith('.')) continue;
-        const directory = bundleDirectory(home, recipeName, variant, id);
-        if (await exists(join(directory, 'manifest.json'))) bundles.push(await readBundle(directory));
+        if (!id.startsWith('.')) directories.push(bundleDirectory(home, recipeName, variant, id));
       }
     }
   }
-  return bundles;
+  const bundles: (StoredBundle | undefined)[] = [];
+  for (let from = 0; from < directories.length; from += READS_AT_ONCE) {
+    const some = directories.slice(from, from + READS_AT_ONCE);
+    bundles.push(...(await Promise.all(some.map(readBundleIfAny))));
+  }
+  return bundles.filter((bundle) => bundle !== undefined);
+}
+
+/** Files that are open at the same time. */
+const READS_AT_ONCE = 64;
+
+async function readBundleIfAny(directory: string): Promise<StoredBundle | undefined> {
+  const file = join(directory, 'manifest.json');
+  const text = await readTextIfAny(file);
+  return text === undefined ? undefined : { directory, manifest: parseManifest(text, file) };
 }
 
 /**

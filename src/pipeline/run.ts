@@ -1,5 +1,6 @@
 import PQueue from 'p-queue';
 import type { Manifest, StoredBundle } from '../bundle/index.ts';
+import { explainDisk, isDiskFailure } from '../platform/diskErrors.ts';
 import { formatPlace, KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { lock } from '../platform/lock.ts';
@@ -157,7 +158,7 @@ async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): P
       held.release();
     }
   } catch (error) {
-    failure = signal.aborted ? signal.reason : error;
+    failure = signal.aborted ? signal.reason : explained(home, variant, error);
     if (!(failure instanceof KilnError)) throw failure;
     reporter.write(`# failed: ${failure.message}`, ...failure.lines);
   }
@@ -167,6 +168,14 @@ async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): P
   reporter.close(result.status);
   sink({ type: 'finished', variant: variant.fullName, result });
   return result;
+}
+
+function explained(home: Home, variant: Variant, error: unknown): unknown {
+  if (!isDiskFailure(error)) return error;
+  return explainDisk(`build ${variant.fullName}`, error, {
+    full: `nothing was published; kiln gc --dry-run --home ${home.root} says what can be freed`,
+    other: 'nothing was published; the same command goes on from there',
+  });
 }
 
 async function takeThrough(

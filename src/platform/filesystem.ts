@@ -1,5 +1,6 @@
 import { constants, type Stats } from 'node:fs';
 import {
+  chmod,
   copyFile,
   link,
   lstat,
@@ -27,6 +28,7 @@ export interface FileSystem {
   createFile(path: string, bytes: Uint8Array, mode: number): Promise<void>;
   append(path: string, bytes: Uint8Array): Promise<void>;
   truncate(path: string, size: number): Promise<void>;
+  chmod(path: string, mode: number): Promise<void>;
   link(from: string, to: string): Promise<void>;
   copy(from: string, to: string): Promise<void>;
   symlink(target: string, path: string): Promise<void>;
@@ -66,6 +68,7 @@ export const disk: FileSystem = {
     }
   },
   truncate,
+  chmod,
   link,
   copy: (from, to) => copyFile(from, to, constants.COPYFILE_EXCL | constants.COPYFILE_FICLONE),
   symlink: (target, path) => symlink(target, path),

@@ -1,12 +1,12 @@
 import { dirname } from 'node:path';
 import { nowIso } from '../platform/clock.ts';
-import { KilnError } from '../platform/errors.ts';
+import { explainDisk, isFull } from '../platform/diskErrors.ts';
 import { disk, type FileSystem, sweepTemporaries } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { lockSoon } from '../platform/lock.ts';
 import { userName } from '../platform/user.ts';
 import { linkPath, type SettledChannel, settleChannel } from './channels.ts';
-import { isFull, spendReserve } from './reserve.ts';
+import { spendReserve } from './reserve.ts';
 
 export interface ChangeOptions {
   /** Who does it; the login name by default. */
@@ -65,24 +65,12 @@ export async function withPublishLock<T>(home: Home, what: string, action: () =>
   try {
     return await action();
   } catch (error) {
-    throw explain(home, what, error);
+    throw explainDisk(what, error, {
+      full: `nodes boot what they booted before; kiln gc --dry-run --home ${home.root} says what can be freed, kiln rollback works all the same`,
+      other:
+        'nodes boot the old generation or the new one, as kiln channels says; the same command goes on from there',
+    });
   } finally {
     held.release();
   }
-}
-
-/** An error of the disk as a sentence; everything else as it is. */
-function explain(home: Home, what: string, error: unknown): unknown {
-  if (error instanceof KilnError || !isErrno(error)) return error;
-  return new KilnError('failed', `${what}: ${isFull(error) ? 'the disk is full' : error.message}`, {
-    ...(typeof error.path === 'string' ? { place: { file: error.path } } : {}),
-    hint: isFull(error)
-      ? `nodes boot what they booted before; kiln gc --dry-run --home ${home.root} says what can be freed, kiln rollback works all the same`
-      : 'nodes boot the old generation or the new one, as kiln channels says; the same command goes on from there',
-    cause: error,
-  });
-}
-
-function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
 }

@@ -1,10 +1,11 @@
 import { dirname, posix } from 'node:path';
+import { isFull } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
 import { type FileSystem, makeDirectories, pointLink } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { appendEntries, linkPath, type SettledChannel } from './channels.ts';
 import type { Entry, Intent } from './journal.ts';
-import { isFull, spendReserve } from './reserve.ts';
+import { spendReserve } from './reserve.ts';
 
 /**
  * The flip, in the order that survives a power cut at any point. What the link will lead to is complete and

@@ -45,7 +45,7 @@ export async function readPolicy(file: string): Promise<Policy | undefined> {
 function invalid(file: string, sentence: string): KilnError {
   return new KilnError('invalid', sentence, {
     place: { file },
-    hint: 'a policy has signed (true, false), sandbox (a list of bubblewrap, off, none), substituted (true, false)',
+    hint: 'a policy has signed (true, false), sandbox (a list of bubblewrap, container, off, none), substituted (true, false)',
   });
 }
 

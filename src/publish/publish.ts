@@ -1,4 +1,11 @@
-import { assertBundle, bundleDirectory, readBundle, type StoredBundle } from '../bundle/index.ts';
+import { realpath } from 'node:fs/promises';
+import {
+  adoptBundle,
+  assertBundle,
+  bundleDirectory,
+  readBundle,
+  type StoredBundle,
+} from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { exists } from '../platform/files.ts';
 import type { FileSystem } from '../platform/filesystem.ts';
@@ -41,7 +48,7 @@ export interface Published {
 
 /**
  * Makes a bundle the next generation of a channel and points nodes to it: verifies every byte, puts the boot
- * files below the TFTP root, flips the symlink. Nodes see the old generation or the new one, never a mixture.
+ * files below the TFTP root, flips the symlink. A bundle that is not in the store is copied there first. Nodes see the old generation or the new one, never a mixture.
  * @throws KilnError `integrity` for a damaged bundle, `locked` while another process publishes, `failed` for a
  * pinned channel or a full disk
  */
@@ -66,7 +73,8 @@ export async function publishBundle(
         : undefined;
     if (same === undefined) assertNotPinned(state, options);
     await keepReserve(fs, home);
-    await makeReady(fs, home, bundle);
+    const stored = (await isStored(home, bundle)) ? bundle : await takeIn(fs, home, bundle);
+    await makeReady(fs, home, stored);
     if (same !== undefined) {
       await mendLink(fs, home, channel, target);
       return { channel, generation: same.generation, bundle: id, flipped: false };
@@ -143,6 +151,19 @@ export async function promote(
   const bundle = await bundleOf(home, generation);
   const reason = `promoted from ${from}, generation ${generation.generation}`;
   return publishBundle(home, bundle, to, { ...options, reason: options.reason ?? reason });
+}
+
+async function isStored(home: Home, { directory, manifest }: StoredBundle): Promise<boolean> {
+  const { recipe, variant, id } = manifest;
+  const place = bundleDirectory(home, recipe, variant, id);
+  return (await exists(place)) && (await realpath(place)) === (await realpath(directory));
+}
+
+/** Copies a bundle from outside into the store, where a rollback will look for it. */
+async function takeIn(fs: FileSystem, home: Home, bundle: StoredBundle): Promise<StoredBundle> {
+  await assertBundle(bundle.directory, bundle.manifest);
+  await assertPolicy(home, bundle);
+  return adoptBundle(home, bundle, fs);
 }
 
 /** All that a flip to a bundle relies on, verified and in its place before the flip. */

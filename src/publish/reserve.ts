@@ -1,6 +1,5 @@
 import { randomBytes } from 'node:crypto';
 import { dirname, join } from 'node:path';
-import { hasErrno } from '../platform/errors.ts';
 import { type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 
@@ -36,9 +35,4 @@ export async function spendReserve(fs: FileSystem, home: Home): Promise<boolean>
   if ((await fs.look(path)) === undefined) return false;
   await fs.unlink(path);
   return true;
-}
-
-/** True for an error that says that the disk, or the user's share of it, is full. */
-export function isFull(error: unknown): boolean {
-  return hasErrno(error, 'ENOSPC', 'EDQUOT');
 }

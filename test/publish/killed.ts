@@ -1,7 +1,7 @@
 import { disk } from '../../src/platform/filesystem.ts';
 import { homeAt } from '../../src/platform/home.ts';
 import { type Operation, watched } from './faults.ts';
-import { scenarioNamed } from './scenarios.ts';
+import { perform, scenarioNamed } from './scenarios.ts';
 
 /**
  * A process that is killed at an operation of a scenario: `killed.ts HOME SCENARIO INDEX`. Of what it would have
@@ -23,4 +23,4 @@ const dying = watched(disk, async (operation) => {
   }
   count += 1;
 });
-await scenarioNamed(name).act(homeAt(root), dying);
+await perform(scenarioNamed(name), homeAt(root), dying);

@@ -10,7 +10,13 @@ import {
 } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { bundleDirectory } from '../../src/bundle/index.ts';
+import {
+  bundleDirectory,
+  findBundle,
+  inspectBundle,
+  listBundles,
+  trustedKeys,
+} from '../../src/bundle/index.ts';
 import {
   checkChannelName,
   linkPath,
@@ -20,6 +26,7 @@ import {
   readChannel,
   rollback,
 } from '../../src/publish/index.ts';
+import { kiln } from '../support/kiln.ts';
 import { homeWith, storeBundle } from './fixture.ts';
 
 describe('a channel', () => {
@@ -126,5 +133,36 @@ describe('a bundle', () => {
     expect(statSync(bundles[0].directory).ino).not.toBe(inode);
     expect(existsSync(join(bundleDirectory(home, 'demo', 'a', 'one'), 'vmlinuz'))).toBe(true);
     expect(dirname(bundles[0].directory)).toBe(join(home.bundles, 'demo/a'));
+  });
+
+  it('from outside is copied into the store as it is, so that a rollback finds it when the outside is gone', async () => {
+    const { home, bundles } = await homeWith('one');
+    const { home: other, bundles: others } = await homeWith('two');
+    await publishBundle(home, others[0], 'lts/x');
+    await publishBundle(home, bundles[0], 'lts/x');
+    rmSync(other.root, { recursive: true });
+    expect(await rollback(home, 'lts/x', undefined)).toMatchObject({ bundle: 'two' });
+    const [fault] = await inspectBundle(await findBundle(home, 'two'), await trustedKeys(home));
+    expect(fault?.sentence).toMatch(/by the key [0-9A-F]+, which is not trusted here/);
+  });
+
+  it('from outside that is damaged, or has names that leave its directory, never gets into the store', async () => {
+    const { home } = await homeWith();
+    const { bundles } = await homeWith('two', 'three');
+    const [damaged, hostile] = bundles.map(({ directory }) => directory) as [string, string];
+    rmSync(join(damaged, 'vmlinuz'));
+    writeFileSync(join(damaged, 'vmlinuz'), 'other');
+    const manifest = readFileSync(join(hostile, 'manifest.json'), 'utf8');
+    rmSync(join(hostile, 'manifest.json'));
+    writeFileSync(join(hostile, 'manifest.json'), manifest.replace('"id": "three"', '"id": "../../three"'));
+    for (const [directory, sentence] of [
+      [damaged, /bundle two is damaged/],
+      [hostile, /has a name that is no file's: "\.\.\/\.\.\/three"/],
+    ] as const) {
+      const ran = await kiln(['publish', directory, '--channel', 'lts/x', '--home', home.root]);
+      expect([ran.code, ran.stderr]).toEqual([4, expect.stringMatching(sentence)]);
+    }
+    expect(await listBundles(home)).toEqual([]);
+    expect(existsSync(join(home.tftp, 'lts/x'))).toBe(false);
   });
 });

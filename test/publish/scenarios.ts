@@ -1,6 +1,7 @@
-import { cpSync } from 'node:fs';
+import { cpSync, existsSync, mkdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
 import { expect } from 'vitest';
-import { findBundle } from '../../src/bundle/index.ts';
+import { commitBundle, findBundle } from '../../src/bundle/index.ts';
 import { readlinkIfAny } from '../../src/platform/files.ts';
 import { disk, type FileSystem } from '../../src/platform/filesystem.ts';
 import { type Home, homeAt } from '../../src/platform/home.ts';
@@ -9,7 +10,7 @@ import { stateOf } from '../../src/publish/journal.ts';
 import { recover } from '../../src/publish/recover.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { findFaults } from './findFaults.ts';
-import { homeWith } from './fixture.ts';
+import { homeWith, manifestFor, moduleArchive, storeBundle } from './fixture.ts';
 
 /** A change to a channel that something is going to cut short. */
 export interface Scenario {
@@ -17,6 +18,8 @@ export interface Scenario {
   readonly channel: string;
   /** Brings a home with the bundles one and two to where the change begins. */
   prepare(home: Home): Promise<void>;
+  /** What the builder does before it: not Kiln's to explain when it fails, but the power may be cut in it. */
+  stage?(home: Home, fileSystem: FileSystem): Promise<void>;
   act(home: Home, fileSystem: FileSystem): Promise<unknown>;
   /** What the channel's link says before and after. */
   readonly old: string | undefined;
@@ -81,7 +84,63 @@ export const SCENARIOS: readonly Scenario[] = [
     old: '../bundles/two',
     new: '../bundles/one',
   },
+  {
+    name: 'a bundle that is made, stored and published',
+    channel: 'lts/x',
+    prepare: async (home) => {
+      await publish(home, 'one', 'lts/x');
+    },
+    stage: async (home, fs) => {
+      const staged = join(home.root, 'staged');
+      rmSync(staged, { recursive: true, force: true });
+      await fs.makeDirectory(staged);
+      await fs.createFile(join(staged, 'vmlinuz'), Buffer.from('three'), 0o644);
+    },
+    act: async (home, fs) => {
+      const staged = join(home.root, 'staged');
+      const bundle = await commitBundle(home, staged, await manifestFor(staged, 'three'), fs);
+      await publishBundle(home, bundle, 'lts/x', { fileSystem: fs });
+    },
+    old: '../bundles/one',
+    new: '../bundles/three',
+  },
+  {
+    name: 'a publish of a bundle from outside of the store',
+    channel: 'lts/x',
+    prepare: async (home) => {
+      await publish(home, 'one', 'lts/x');
+      const bundle = await storeBundle(home, 'three', { bare: true, files: { vmlinuz: 'three' } });
+      renameSync(bundle.directory, join(home.root, 'outside'));
+    },
+    act: (home, fs) => publish(home, join(home.root, 'outside'), 'lts/x', fs),
+    old: '../bundles/one',
+    new: '../bundles/three',
+  },
+  {
+    name: 'a publish that puts modules below an NFS root first',
+    channel: 'lts/x',
+    prepare: async (home) => {
+      await publish(home, 'one', 'lts/x');
+      const root = join(home.root, 'nfs');
+      mkdirSync(root);
+      writeFileSync(join(home.root, 'kiln.yaml'), `nfs-roots: ${root}\n`);
+      const modules = await moduleArchive('three', { 'modules.dep': 'whole' });
+      await storeBundle(home, 'three', {
+        bare: true,
+        files: { vmlinuz: 'three', 'modules.tar.gz': modules },
+      });
+    },
+    act: (home, fs) => publish(home, 'three', 'lts/x', fs),
+    old: '../bundles/one',
+    new: '../bundles/three',
+  },
 ];
+
+/** All of a scenario. */
+export async function perform(scenario: Scenario, home: Home, fs: FileSystem): Promise<void> {
+  await scenario.stage?.(home, fs);
+  await scenario.act(home, fs);
+}
 
 /** A home where a scenario begins. */
 export async function prepared(scenario: Scenario): Promise<Home> {
@@ -94,6 +153,10 @@ export async function prepared(scenario: Scenario): Promise<Home> {
 export function copyOf(home: Home): Home {
   const copy = homeAt(freshDirectory('copy'));
   cpSync(home.root, copy.root, { recursive: true, verbatimSymlinks: true });
+  const settings = join(copy.root, 'kiln.yaml');
+  if (existsSync(settings)) {
+    writeFileSync(settings, readFileSync(settings, 'utf8').replaceAll(home.root, copy.root));
+  }
   return copy;
 }
 
@@ -112,7 +175,7 @@ export async function expectWhole(home: Home, scenario: Scenario): Promise<void>
   expect(record?.current?.bundle).toBe(link?.split('/').at(-1));
   await expectClean(home);
   if (link === scenario.old) {
-    await scenario.act(home, disk);
+    await perform(scenario, home, disk);
     expect(await readlinkIfAny(linkPath(home, scenario.channel))).toBe(scenario.new);
     await expectClean(home);
   }

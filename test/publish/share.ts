@@ -1,8 +1,11 @@
+import { vi } from 'vitest';
+
 /**
  * The crash tests try every operation of every change with KILN_TEST_FAULTS=all, which takes minutes; by default a share
  * of them, spread evenly, and the first and the last for certain.
  */
 const ALL = process.env.KILN_TEST_FAULTS === 'all';
+if (ALL) vi.setConfig({ testTimeout: 4 * 3_600_000 });
 
 /** All of something, or by default every so many-th and the last. @param from where to begin, so that tests differ */
 export function share<T>(all: readonly T[], every: number, from = 0): T[] {

@@ -9,13 +9,7 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import {
-  inspectBundle,
-  type Manifest,
-  packReproducibly,
-  SIGNATURE,
-  trustedKeys,
-} from '../../src/bundle/index.ts';
+import { inspectBundle, type Manifest, SIGNATURE, trustedKeys } from '../../src/bundle/index.ts';
 import { homeAt } from '../../src/platform/home.ts';
 import {
   inspectServing,
@@ -26,7 +20,7 @@ import {
   STRICT,
 } from '../../src/publish/index.ts';
 import { freshDirectory, kiln, sampleHome } from '../support/kiln.ts';
-import { homeWith, storeBundle } from './fixture.ts';
+import { homeWith, moduleArchive, storeBundle } from './fixture.ts';
 import { expectClean } from './scenarios.ts';
 
 /** Puts other bytes in the place of a file, as a disk or a hand does that goes behind Kiln's back. */
@@ -127,14 +121,9 @@ describe('verify --repair', () => {
   it('puts modules of NFS roots back', async () => {
     const { home } = await homeWith();
     const root = freshDirectory('nfs');
-    const modules = freshDirectory('modules');
-    mkdirSync(join(modules, 'lib/modules/one'), { recursive: true });
-    writeFileSync(join(modules, 'lib/modules/one/modules.dep'), 'whole');
-    await packReproducibly(modules, `${modules}.tgz`, 0);
     writeFileSync(join(home.root, 'kiln.yaml'), `nfs-roots: ${root}\n`);
-    const bundle = await storeBundle(home, 'one', {
-      files: { 'modules.tar.gz': readFileSync(`${modules}.tgz`) },
-    });
+    const modules = await moduleArchive('one', { 'modules.dep': 'whole' });
+    const bundle = await storeBundle(home, 'one', { files: { 'modules.tar.gz': modules } });
     await publishBundle(home, bundle, 'lts/x');
     damage(join(root, 'lib/modules/one/modules.dep'));
     expect((await inspectServing(home)).faults).toHaveLength(1);
@@ -171,12 +160,30 @@ describe('a policy', () => {
     expect(readdirSync(join(home.tftp, 'lts'))).toEqual(['x']);
   });
 
-  it('without a file is strict: signed, sandboxed, nothing substituted', async () => {
+  it('without a file is strict: kiln verify --policy refuses what is unsigned or was built with the sandbox off', async () => {
+    const { home } = await homeWith();
+    await storeBundle(home, 'good', { manifest: sandboxed });
+    await storeBundle(home, 'off', { manifest: { build: { sandbox: 'off' } } });
+    const unsigned = await storeBundle(home, 'unsigned', { manifest: sandboxed });
+    rmSync(join(unsigned.directory, SIGNATURE));
+    const ran = await kiln(['verify', '--policy', '--json', '--home', home.root]);
+    expect(ran.code).toBe(4);
+    const { bundles } = JSON.parse(ran.stdout) as {
+      bundles: { bundle: string; objections: string[] }[];
+    };
+    expect(Object.fromEntries(bundles.map(({ bundle, objections: against }) => [bundle, against]))).toEqual({
+      good: [],
+      off: [expect.stringMatching(/^it was built with sandbox: off/)],
+      unsigned: [expect.stringMatching(/nobody has signed the bundle/)],
+    });
+  });
+
+  it('without a file refuses an unknown sandbox, and sources that were substituted', async () => {
     const { home } = await homeWith();
     const sources = { kernel: { name: 'kernel', substituted: true }, patches: [] };
     const bundle = await storeBundle(home, 'one', { manifest: { sources } as unknown as Partial<Manifest> });
     expect(await objections(home, bundle, STRICT)).toEqual([
-      'it was built with an unknown sandbox; the policy asks for bubblewrap',
+      'it was built with an unknown sandbox; the policy asks for bubblewrap or container',
       'its source kernel was substituted',
     ]);
   });

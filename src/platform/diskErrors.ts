@@ -1,0 +1,33 @@
+import { hasErrno, KilnError } from './errors.ts';
+
+/** True for an error that says that the disk, or the user's share of it, is full. */
+export function isFull(error: unknown): boolean {
+  return hasErrno(error, 'ENOSPC', 'EDQUOT');
+}
+
+/** True for what a disk does to a program that has no bug: full, failing, read-only. */
+export function isDiskFailure(error: unknown): boolean {
+  return isFull(error) || hasErrno(error, 'EIO', 'EROFS');
+}
+
+/**
+ * An error of a system call as a sentence that a user can act on; everything else as it is.
+ * @param what what it stopped, e.g. `publish 2.4.22-om2-1f2e3d4c5b to lts/x`
+ * @param hints what to do on a full disk, and what else
+ */
+export function explainDisk(
+  what: string,
+  error: unknown,
+  hints: { readonly full: string; readonly other: string },
+): unknown {
+  if (error instanceof KilnError || !isErrno(error)) return error;
+  return new KilnError('failed', `${what}: ${isFull(error) ? 'the disk is full' : error.message}`, {
+    ...(typeof error.path === 'string' ? { place: { file: error.path } } : {}),
+    hint: isFull(error) ? hints.full : hints.other,
+    cause: error,
+  });
+}
+
+function isErrno(error: unknown): error is NodeJS.ErrnoException {
+  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
+}
