@@ -1,4 +1,4 @@
-import { delimiter } from 'node:path';
+import { delimiter, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { KilnError } from '../platform/errors.ts';
 import { parseDuration } from '../platform/units.ts';
@@ -7,14 +7,16 @@ import { WATCH_POLICIES, type WatchPolicy } from '../recipe/schema.ts';
 import type { WatchContext } from '../watch/context.ts';
 import { lookOnce } from '../watch/pass.ts';
 import { type ChangeReport, exitCodeOf, type SourceReport, type WatchReport } from '../watch/report.ts';
+import { type RecipeStatus, watchStatus } from '../watch/status.ts';
 import { watchOn } from '../watch/watcher.ts';
 import { type Context, contextOf, mirrorFlag, sourceChoices, workshopSettings } from './context.ts';
-import { note, print, printJson, styled } from './output.ts';
+import { note, print, printJson, styled, table } from './output.ts';
 import { settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
 
 interface WatchOptions {
   readonly once?: boolean;
+  readonly status?: boolean;
   readonly policy?: string;
   readonly every?: string;
   readonly mirror?: readonly string[];
@@ -29,6 +31,7 @@ export function registerWatch(program: Command): void {
       'recipes by name or path (default: all under recipes/, and those by path queued before)',
     )
     .option('--once', 'look once, at once, and end')
+    .option('--status', 'say what was found so far, here and by kiln serve, and look at nothing')
     .option(
       '--policy <POLICY>',
       'where a recipe does not say: notify, build (default), testing (and publish there), publish',
@@ -47,6 +50,7 @@ Examples:
   kiln watch openmosix-2.4.22              go on watching one recipe; kiln serve watches all by itself
   kiln watch --once --policy notify        say what is newer, and queue nothing
   kiln watch --once --json | jq '.changes[].job'
+  kiln watch --status                      each source, when it was asked and is asked again
 
 A newer patch makes a revision of the recipe, below revisions/ in the home, with a diff to review; it is built if the
 series applies. Exits with 4 when a file has other bytes than its digest says, 1 when a newer patch does not apply,
@@ -61,6 +65,7 @@ prints a document a line, one for each look. docs/watch.md tells it all.`,
         watch: references.length === 0 ? undefined : references.join(delimiter),
       };
       const context = await contextOf(command, flags);
+      if (options.status === true) return printStatus(context, references);
       const watching = watchContext(context, stopSignal());
       if (options.once === true) await watchOnce(context, watching);
       else await watchUntilStopped(context, watching);
@@ -100,8 +105,12 @@ async function watchOnce(context: Context, watching: WatchContext): Promise<void
   const lines = linesOf(report);
   for (const line of lines) print(line);
   if (lines.length === 0) print('Nothing is newer than what was seen before.');
-  const queued = report.changes.some(({ job }) => job !== null);
-  if (queued && serving(context.home) === undefined) note('Nobody serves this queue now: kiln serve does.');
+  noteUnserved(context, report);
+}
+
+function noteUnserved({ home }: Context, { changes }: WatchReport): void {
+  if (!changes.some(({ job }) => job !== null) || serving(home) !== undefined) return;
+  note('Nobody serves this queue now: kiln serve does.');
 }
 
 async function watchUntilStopped(context: Context, watching: WatchContext): Promise<void> {
@@ -110,10 +119,17 @@ async function watchUntilStopped(context: Context, watching: WatchContext): Prom
     onReport: (report) => {
       if (context.json) process.stdout.write(`${JSON.stringify(report)}\n`);
       else for (const line of linesOf(report)) print(line);
+      noteUnserved(context, report);
     },
-    onError: (error) => note(`${styled('yellow', 'warning:')} ${error.message}`),
+    onError: noteTrouble,
     onReady: () => note(`watching; state in ${watching.home.root}/watch.json`),
   });
+}
+
+/** A look that could not be done: said, and not the end of watching. */
+export function noteTrouble(error: unknown): void {
+  if (error instanceof KilnError) note(`${styled('yellow', 'warning:')} watch: ${error.message}`);
+  else note(`${styled('red', 'kiln has a bug:')} watch: ${error instanceof Error ? error.stack : error}`);
 }
 
 /** What a server's watcher has found, on stderr; nothing where all is as it was. */
@@ -163,7 +179,50 @@ function describeChange(change: ChangeReport): string[] {
   return [
     `${done}  ${names}`,
     ...change.because.map((reason) => `  ${reason}`),
-    ...(change.diff === null ? [] : [`  revision ${change.reference}`, `  diff ${change.diff}`]),
+    ...(change.diff === null ? [] : [`  revision ${change.reference}`, `  review  ${change.diff}`]),
     ...change.superseded.map((id) => `  takes the place of ${id}`),
   ];
+}
+
+/** What the watchers of this home know. */
+async function printStatus({ home, json }: Context, references: readonly string[]): Promise<void> {
+  const { recipes } = await watchStatus(home);
+  const wanted = references.map((one) => (/\/|\.ya?ml$/.test(one) ? resolve(one) : one));
+  const chosen = recipes.filter(({ reference }) => wanted.length === 0 || wanted.includes(reference));
+  if (json) return printJson({ recipes: chosen });
+  const rows = chosen.flatMap((recipe) =>
+    recipe.sources.map(({ source, status, current, newest, looked, next }) => [
+      recipe.recipe,
+      source,
+      status,
+      newest === null || newest === current ? (current ?? '-') : `${current ?? '-'} -> ${newest}`,
+      shortTime(looked),
+      next === null ? '-' : shortTime(next),
+    ]),
+  );
+  if (rows.length > 0) {
+    print(table(['RECIPE', 'SOURCE', 'STATUS', 'VERSION', 'ASKED', 'AGAIN'], rows));
+  } else {
+    print('No source with a watch rule was looked at yet: kiln watch --once looks.');
+  }
+  for (const recipe of chosen) for (const line of describeStanding(recipe)) print(line);
+}
+
+/** What a recipe's owner has to do something about. */
+function describeStanding({ recipe, reference, sources, problem, revision, change }: RecipeStatus): string[] {
+  const faults = sources.filter(({ status }) => status === 'refused' || status === 'does-not-apply');
+  return [
+    ...(problem === null ? [] : linesOf({ sources: [], changes: [], problems: [problem] })),
+    ...faults.flatMap(describeSource),
+    ...(revision === null
+      ? []
+      : [`${recipe}: revision ${revision.number} of ${reference}`, `  review  ${revision.diff}`]),
+    ...(change === null
+      ? []
+      : [`${recipe}: last change ${shortTime(change.found)}, ${change.job ?? 'not queued'}`]),
+  ];
+}
+
+function shortTime(iso: string): string {
+  return `${iso.slice(0, 16).replace('T', ' ')}Z`;
 }

@@ -10,6 +10,7 @@ import { metricsRoutes } from './api/metrics.ts';
 import { recipeRoutes } from './api/recipes.ts';
 import { Api, type ApiEnvironment, json } from './api/route.ts';
 import type { Server } from './api/server.ts';
+import { watchRoutes } from './api/watch.ts';
 import { Guard, type GuardOptions } from './guard.ts';
 import type { Log } from './log.ts';
 import { pageRouter } from './page.ts';
@@ -41,6 +42,7 @@ export function createApp(options: AppOptions): App {
     bundleRoutes,
     channelRoutes,
     metricsRoutes,
+    watchRoutes,
   ]) {
     add(api, server);
   }

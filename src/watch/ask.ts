@@ -11,7 +11,8 @@ export interface AskPatience {
   readonly totalMs: number;
 }
 
-export const ASK_PATIENCE: AskPatience = { stallMs: 30_000, totalMs: 10 * 60_000 };
+export const LISTING_PATIENCE: AskPatience = { stallMs: 30_000, totalMs: 60_000 };
+export const FILE_PATIENCE: AskPatience = { stallMs: 30_000, totalMs: 10 * 60_000 };
 
 /** Largest listing that is read, in bytes. */
 export const MOST_LISTING_BYTES = 4 * 2 ** 20;

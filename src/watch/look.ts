@@ -66,6 +66,12 @@ export class Lookout {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
+  /** When a source's listing is to be asked next, in milliseconds since 1970; null where it never was. */
+  nextOf(watched: Watched): number | null {
+    const memory = this.#looking.state.listings[placeOf(watched)];
+    return memory === undefined ? null : Math.max(memory.next, memory.leaveUntil);
+  }
+
   async look(watched: Watched): Promise<Look> {
     const { state, now } = this.#looking;
     const { id, rule } = watched;

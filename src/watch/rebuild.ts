@@ -1,8 +1,8 @@
 import { stepCache } from '../pipeline/cache.ts';
-import { knownSources, readBase, readFragments, sortSources } from '../pipeline/inputs.ts';
+import { knownSources, readBase, readFragments, sortSources, sourceSpec } from '../pipeline/inputs.ts';
 import type { SourceInput } from '../pipeline/plan.ts';
 import type { LoadedRecipe } from '../pipeline/recipes.ts';
-import { isSettled } from '../queue/job.ts';
+import { isSettled, type Job } from '../queue/job.ts';
 import { Ledger } from '../queue/ledger.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../queue/request.ts';
 import type { WatchPolicy } from '../recipe/schema.ts';
@@ -73,15 +73,10 @@ export async function seeRecipe(
 
 /** Local files that nothing pins yet are told by their bytes. */
 async function withLocalDigests(recipe: LoadedRecipe, known: readonly SourceInput[]): Promise<SourceInput[]> {
-  const { kernel, patches } = recipe.recipe;
   return Promise.all(
     known.map(async (source) => {
       if (source.sha256 !== undefined) return source;
-      const urls =
-        source.name === 'kernel'
-          ? kernel.source.urls
-          : patches.find(({ name }) => name === source.name)?.urls;
-      const path = localPath(recipe, urls ?? []);
+      const path = localPath(recipe, sourceSpec(recipe, {}, source.name).urls);
       const found = path === undefined ? undefined : await digestIfAny(path);
       return found === undefined ? source : { ...source, sha256: found.sha256 };
     }),
@@ -159,7 +154,7 @@ export async function queueAffected(
     const open = jobs
       .map((id) => ledger.find(id))
       .filter((job) => job !== undefined)
-      .filter((job) => !isSettled(job) && job.cancelling === null);
+      .filter((job) => !isSettled(job) && job.cancelling === null && isOurs(job, ledger));
     const variants = Object.keys(recipe.recipe.variants).filter(
       (name) => affected.variants.includes(name) || open.some((job) => job.variants.includes(name)),
     );
@@ -169,7 +164,9 @@ export async function queueAffected(
     );
     const older = open.filter(({ key }) => key !== request.key);
     const [submitted] = ledger.write(() => {
-      for (const { id } of older) ledger.cancel(id, 'kiln watch has found something newer');
+      for (const { id } of older) {
+        if (!isSettled(ledger.job(id))) ledger.cancel(id, 'kiln watch has found something newer');
+      }
       return ledger.submit([request]);
     });
     if (submitted === undefined) throw new Error('one request is one job');
@@ -183,6 +180,14 @@ export async function queueAffected(
   } finally {
     ledger.close();
   }
+}
+
+const REASON = 'kiln watch: ';
+
+/** True for a job that was queued from here and that nobody else waits for. */
+function isOurs({ id, spec }: Job, ledger: Ledger): boolean {
+  if (spec.reason?.startsWith(REASON) !== true) return false;
+  return !ledger.historyOf(id).some(({ news }) => news.type === 'joined');
 }
 
 function wishOf(
@@ -199,7 +204,7 @@ function wishOf(
     compare: false,
     workshop,
     requireGates: false,
-    reason: `kiln watch: ${because.join('; ')}`,
+    reason: `${REASON}${because.join('; ')}`,
     priority: 0,
     attempts: UNATTENDED_ATTEMPTS,
     labels: {},

@@ -4,6 +4,7 @@ import type { Home } from '../platform/home.ts';
 import type { Seen, SourceDigests } from './affected.ts';
 import type { Candidate } from './candidates.ts';
 import type { Update } from './revise.ts';
+import type { RecipeSighting } from './sighting.ts';
 
 /** What a server said a file is, for asking whether it still is. */
 export interface Validators {
@@ -32,6 +33,8 @@ export interface FileMemory extends Validators {
   readonly url: string;
   /** Digest of the pins that it was compared with. */
   readonly pins: string;
+  /** When that was, in milliseconds since 1970. */
+  readonly at: number;
 }
 
 /** What did not apply, and how. */
@@ -61,6 +64,8 @@ export interface WatchState {
   readonly rules: Record<string, RuleMemory>;
   readonly files: Record<string, FileMemory>;
   readonly recipes: Record<string, RecipeMemory>;
+  /** For those who ask what was found. */
+  readonly sightings: Record<string, RecipeSighting>;
 }
 
 /** Where a home keeps what its watcher has seen. Deleting it makes the watcher look at everything anew. */
@@ -71,13 +76,14 @@ export function stateFile(home: Home): string {
 /** Reads what was seen; nothing where there is no such file, or none that is whole. */
 export async function readState(home: Home): Promise<WatchState> {
   const text = await readTextIfAny(stateFile(home));
+  const nothing: WatchState = { format: 1, listings: {}, rules: {}, files: {}, recipes: {}, sightings: {} };
   try {
-    const state = JSON.parse(text ?? '') as WatchState;
-    if (state.format === 1) return state;
+    const state = JSON.parse(text ?? '') as Partial<WatchState>;
+    if (state.format === 1) return { ...nothing, ...state };
   } catch (error) {
     if (!(error instanceof SyntaxError)) throw error;
   }
-  return { format: 1, listings: {}, rules: {}, files: {}, recipes: {} };
+  return nothing;
 }
 
 export async function writeState(home: Home, state: WatchState): Promise<void> {

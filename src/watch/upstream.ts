@@ -6,7 +6,7 @@ import { parseDuration } from '../platform/units.ts';
 import type { RecipeLock } from '../recipe/lock.ts';
 import type { WatchRule } from '../recipe/schema.ts';
 import { describeMismatch, fetchSource, findMismatch, type Pins, pinsOf } from '../sources/index.ts';
-import { ASK_PATIENCE, askFor, readDigests } from './ask.ts';
+import { askFor, FILE_PATIENCE, readDigests } from './ask.ts';
 import { type Candidate, type Current, currentOf, newestOf, urlsOf } from './candidates.ts';
 import type { WatchContext } from './context.ts';
 import type { Lookout, Watched } from './look.ts';
@@ -199,13 +199,16 @@ async function fetchUpdate(
   };
 }
 
+/** A server that can't say whether a file has changed has to send it whole: so often, and no more. */
+const UNCONDITIONAL_EVERY_MS = 7 * 86_400_000;
+
 /** Whether the file in use, asked for where it comes from, has other bytes now than those that it is pinned to. */
 async function changedBehindName(
   { recipe, source, urls, id }: WatchedSource,
   taken: Update | undefined,
   lock: RecipeLock,
   state: WatchState,
-  { signal, patience }: WatchContext,
+  { signal, patience, now }: WatchContext,
 ): Promise<{ status: 'refused' | 'unreachable'; message: string } | undefined> {
   const url = (taken?.urls ?? urls).find((one) => /^https?:/.test(one));
   const pins: Pins =
@@ -215,8 +218,10 @@ async function changedBehindName(
   if (url === undefined || Object.keys(pins).length === 0) return undefined;
   const known = state.files[id];
   const same = known?.url === url && known.pins === digestOf(pins);
+  const conditional = known?.etag !== undefined || known?.lastModified !== undefined;
+  if (same && !conditional && now() < known.at + UNCONDITIONAL_EVERY_MS) return undefined;
   const asked = await askFor(url, same ? known : {}, {
-    patience: patience ?? ASK_PATIENCE,
+    patience: patience ?? FILE_PATIENCE,
     signal,
     read: readDigests(pins.size ?? 4 * 2 ** 30),
   });
@@ -226,7 +231,7 @@ async function changedBehindName(
   }
   const mismatch = findMismatch(pins, asked.value);
   if (mismatch === undefined) {
-    state.files[id] = { ...asked.validators, url, pins: digestOf(pins) };
+    state.files[id] = { ...asked.validators, url, pins: digestOf(pins), at: now() };
     return undefined;
   }
   return {

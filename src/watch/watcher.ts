@@ -1,7 +1,8 @@
 import { type FSWatcher, watch } from 'node:fs';
 import { basename, dirname, join, resolve } from 'node:path';
+import { sourceNames, sourceSpec } from '../pipeline/inputs.ts';
 import { CHECKOUT, type LoadedRecipe } from '../pipeline/recipes.ts';
-import { hasErrno, KilnError } from '../platform/errors.ts';
+import { hasErrno } from '../platform/errors.ts';
 import { Wake } from '../queue/wake.ts';
 import type { WatchContext } from './context.ts';
 import { localPath } from './local.ts';
@@ -17,8 +18,8 @@ export interface WatchingOptions {
   /** How long before listings are asked where the first look asks none, in milliseconds. */
   readonly secondMs?: number;
   readonly onReport: (report: WatchReport) => void;
-  /** Told when a look could not be done; the next one is. */
-  readonly onError: (error: KilnError) => void;
+  /** Told of a look that could not be done, or that found a bug; there is another one a minute later. */
+  readonly onError: (error: unknown) => void;
   /** Told when edits from now on are seen. */
   readonly onReady?: () => void;
 }
@@ -39,6 +40,7 @@ export async function watchOn(context: WatchContext, options: WatchingOptions): 
     settling.note(context.now());
     wake.notify();
   });
+  let ready = false;
   try {
     let upstream = options.first;
     // Where the first look asks nobody, the second does.
@@ -51,9 +53,10 @@ export async function watchOn(context: WatchContext, options: WatchingOptions): 
         next = Math.min(pass.next ?? Number.POSITIVE_INFINITY, context.now() + LONGEST_NAP_MS);
         // What was edited while nobody heard of it is seen by another look.
         if (edits.follow(filesOf(pass.recipes))) settling.note(context.now());
-        options.onReady?.();
+        if (!ready) options.onReady?.();
+        ready = true;
       } catch (error) {
-        if (!(error instanceof KilnError) || context.signal.aborted) throw error;
+        context.signal.throwIfAborted();
         options.onError(error);
       }
       await untilDue(asking ?? Math.max(next, context.now() + SHORTEST_NAP_MS));
@@ -80,6 +83,7 @@ function filesOf(recipes: readonly LoadedRecipe[]): Set<string> {
   for (const recipe of recipes) {
     files.add(recipePath(recipe));
     const { config, series, kernel, patches, variants } = recipe.recipe;
+    files.add(recipe.lockFile);
     for (const name of [
       ...config.fragments,
       ...Object.values(variants).flatMap(({ fragments }) => fragments),
@@ -92,8 +96,8 @@ function filesOf(recipes: readonly LoadedRecipe[]): Set<string> {
     }
     if (config.base !== 'arch' && config.base !== 'none') files.add(resolve(recipe.directory, config.base));
     for (const name of series) files.add(resolve(recipe.directory, name));
-    for (const { urls } of [kernel.source, ...patches]) {
-      const path = localPath(recipe, urls);
+    for (const source of sourceNames(recipe)) {
+      const path = localPath(recipe, sourceSpec(recipe, {}, source).urls);
       if (path !== undefined) files.add(path);
     }
     const watched = [kernel.watch, ...patches.map((patch) => patch.watch)];
