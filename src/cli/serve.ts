@@ -19,7 +19,7 @@ import { prepareFleet, prepareOwn } from './crew.ts';
 import { serverLog } from './log.ts';
 import { numberOf, settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { noteReport, watchContext } from './watch.ts';
+import { reportTeller, troubleOf, watchContext } from './watch.ts';
 
 interface ServeOptions {
   readonly listen: string;
@@ -152,9 +152,8 @@ async function withWatcher(
   const watching = watchOn(watchContext(context, AbortSignal.any([signal, done.signal])), {
     first: 'none',
     secondMs: FIRST_ASKED_MS,
-    onReport: (report) => noteReport(report, (message) => log({ level: 'info', event: 'watch', message })),
-    onError: ({ message }) =>
-      log({ level: 'warning', event: 'watch-failed', message: `kiln watch: ${message}` }),
+    onReport: reportTeller((message) => log({ level: 'info', event: 'watch', message })),
+    onError: (error) => log({ level: 'warning', event: 'watch-failed', message: troubleOf(error) }),
   }).catch((error: unknown) => {
     if (!signal.aborted && !done.signal.aborted) throw error;
   });

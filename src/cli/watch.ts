@@ -8,6 +8,7 @@ import type { WatchContext } from '../watch/context.ts';
 import { lookOnce } from '../watch/pass.ts';
 import { type ChangeReport, exitCodeOf, type SourceReport, type WatchReport } from '../watch/report.ts';
 import { type RecipeStatus, watchStatus } from '../watch/status.ts';
+import { SHORTEST_MS } from '../watch/upstream.ts';
 import { watchOn } from '../watch/watcher.ts';
 import { type Context, contextOf, mirrorFlag, sourceChoices, workshopSettings } from './context.ts';
 import { note, print, printJson, styled, table } from './output.ts';
@@ -83,7 +84,7 @@ export function watchContext(context: Context, signal: AbortSignal): WatchContex
     mirrors: sourceChoices(context, {}).mirrors,
     workshop: workshopSettings(settings),
     policy: policyOf(settingOf(settings, 'watch-policy')),
-    everyMs: Math.max(60_000, parseDuration(settingOf(settings, 'watch-every'), 'watch-every')),
+    everyMs: Math.max(SHORTEST_MS, parseDuration(settingOf(settings, 'watch-every'), 'watch-every')),
     now: Date.now,
     chance: Math.random,
     signal,
@@ -114,27 +115,49 @@ function noteUnserved({ home }: Context, { changes }: WatchReport): void {
 }
 
 async function watchUntilStopped(context: Context, watching: WatchContext): Promise<void> {
+  const news = new News();
   await watchOn(watching, {
     first: 'now',
     onReport: (report) => {
       if (context.json) process.stdout.write(`${JSON.stringify(report)}\n`);
-      else for (const line of linesOf(report)) print(line);
+      else for (const line of linesOf(news.of(report))) print(line);
       noteUnserved(context, report);
     },
-    onError: noteTrouble,
+    onError: (error) => note(`${styled('yellow', 'warning:')} ${troubleOf(error)}`),
     onReady: () => note(`watching; state in ${watching.home.root}/watch.json`),
   });
 }
 
-/** A look that could not be done: said, and not the end of watching. */
-export function noteTrouble(error: unknown): void {
-  if (error instanceof KilnError) note(`${styled('yellow', 'warning:')} watch: ${error.message}`);
-  else note(`${styled('red', 'kiln has a bug:')} watch: ${error instanceof Error ? error.stack : error}`);
+/** A look that could not be done, in words: said, and not the end of watching. */
+export function troubleOf(error: unknown): string {
+  if (error instanceof KilnError) return `watch: ${error.message}`;
+  return `kiln has a bug: watch: ${error instanceof Error ? error.stack : error}`;
 }
 
-/** What a server's watcher has found, on stderr; nothing where all is as it was. */
-export function noteReport(report: WatchReport, say = note): void {
-  for (const line of linesOf(report)) say(`watch: ${line}`);
+/** Tells what a server's watcher has found, a line at a time; nothing where all is as it was. */
+export function reportTeller(say: (line: string) => void): (report: WatchReport) => void {
+  const news = new News();
+  return (report) => {
+    for (const line of linesOf(news.of(report))) say(`watch: ${line}`);
+  };
+}
+
+/** Leaves out what was said before: a server that has been down for a day is said once. */
+class News {
+  readonly #sources = new Map<string, string>();
+  #problems = new Set<string>();
+
+  of({ sources, changes, problems }: WatchReport): WatchReport {
+    const freshSources = sources.filter((one) => {
+      const [key, text] = [`${one.recipe} ${one.source}`, JSON.stringify(one)];
+      if (one.status === 'waiting' || this.#sources.get(key) === text) return false;
+      this.#sources.set(key, text);
+      return true;
+    });
+    const freshProblems = problems.filter((one) => !this.#problems.has(JSON.stringify(one)));
+    this.#problems = new Set(problems.map((one) => JSON.stringify(one)));
+    return { sources: freshSources, changes, problems: freshProblems };
+  }
 }
 
 /** A report in words: what people should know of, and no more. */

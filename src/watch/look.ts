@@ -15,7 +15,11 @@ import type { ListingMemory, WatchState } from './state.ts';
 export type Look =
   | { readonly status: 'listed'; readonly candidates: readonly Candidate[] }
   /** Not asked: it is not time yet, or the server wants to be left alone. */
-  | { readonly status: 'waiting'; readonly until: number; readonly candidates: readonly Candidate[] }
+  | {
+      readonly status: 'waiting';
+      readonly until: number | undefined;
+      readonly candidates: readonly Candidate[];
+    }
   | { readonly status: 'failed'; readonly reason: string };
 
 /**
@@ -82,9 +86,11 @@ export class Lookout {
     let answer = this.#answers.get(place);
     if (answer === undefined) {
       const memory = state.listings[place];
+      const isDirectory = place.startsWith('/');
       const until = this.#notBefore(memory, remembered !== undefined);
-      if (until > now() && !place.startsWith('/'))
-        return { status: 'waiting', until, candidates: remembered ?? [] };
+      if (!isDirectory && (this.#looking.upstream === 'none' || until > now())) {
+        return { status: 'waiting', until: memory && until, candidates: remembered ?? [] };
+      }
       answer = await this.#ask(watched, place, remembered !== undefined);
       this.#answers.set(place, answer);
     }
@@ -104,8 +110,8 @@ export class Lookout {
   /** When a listing may be asked; one that was never seen by a rule, at once, unless its server has failed. */
   #notBefore(memory: ListingMemory | undefined, seen: boolean): number {
     const { upstream } = this.#looking;
-    if (upstream === 'none') return Math.max(memory?.next ?? 0, this.#looking.now() + 1);
     const left = memory?.leaveUntil ?? 0;
+    if (upstream === 'none') return Math.max(left, memory?.next ?? 0);
     if (upstream === 'now' || memory === undefined) return left;
     return seen || memory.failures > 0 ? Math.max(left, memory.next) : left;
   }

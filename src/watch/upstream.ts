@@ -52,9 +52,13 @@ export function watchedSources(recipe: LoadedRecipe, memory: RecipeMemory | unde
   });
 }
 
+/** No listing is asked more often, whatever a rule says: once in a minute. */
+export const SHORTEST_MS = 60_000;
+
 /** How often a rule's listing is asked. */
 export function everyOf(rule: WatchRule, fallbackMs: number): number {
-  return rule.every === undefined ? fallbackMs : parseDuration(rule.every, 'watch.every');
+  if (rule.every === undefined) return fallbackMs;
+  return Math.max(SHORTEST_MS, parseDuration(rule.every, 'watch.every'));
 }
 
 /** Looks for a newer version of one source, and fetches it; checks that the one in use is still what it was. */
@@ -94,7 +98,8 @@ export async function lookUpstream(
   const newest = pickNewest(look.candidates, taken?.version ?? current?.version, rule);
   if (newest === undefined) {
     if (look.status === 'waiting') {
-      const message = `asked again at ${new Date(look.until).toISOString()}`;
+      const message =
+        look.until === undefined ? null : `asked again at ${new Date(look.until).toISOString()}`;
       const report = say('waiting', { message, newest: taken?.version ?? null });
       return { report, update: taken, fresh: false };
     }
