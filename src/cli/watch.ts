@@ -51,7 +51,7 @@ Examples:
   kiln watch openmosix-2.4.22              go on watching one recipe; kiln serve watches all by itself
   kiln watch --once --policy notify        say what is newer, and queue nothing
   kiln watch --once --json | jq '.changes[].job'
-  kiln watch --status                      each source, when it was asked and is asked again
+  kiln watch --status                      what was found and when, and when upstream is asked again
 
 A newer patch makes a revision of the recipe, below revisions/ in the home, with a diff to review; it is built if the
 series applies. Exits with 4 when a file has other bytes than its digest says, 1 when a newer patch does not apply,
@@ -224,7 +224,7 @@ async function printStatus({ home, json }: Context, references: readonly string[
     ]),
   );
   if (rows.length > 0) {
-    print(table(['RECIPE', 'SOURCE', 'STATUS', 'VERSION', 'ASKED', 'AGAIN'], rows));
+    print(table(['RECIPE', 'SOURCE', 'STATUS', 'VERSION', 'LOOKED', 'AGAIN'], rows));
   } else {
     print('No source with a watch rule was looked at yet: kiln watch --once looks.');
   }

@@ -2,9 +2,11 @@ import { execFileSync } from 'node:child_process';
 import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { Ledger } from '../../src/queue/ledger.ts';
 import { exitCodeOf, type WatchReport } from '../../src/watch/report.ts';
+import { watchStatus } from '../../src/watch/status.ts';
 import { MISFIT, makePlace, PATCH, type Place, reworded, watched } from './fixture.ts';
-import { body, page, startUpstream, status, type Upstream } from './upstream.ts';
+import { type Answer, body, page, startUpstream, status, type Upstream } from './upstream.ts';
 
 let upstream: Upstream;
 let place: Place;
@@ -173,6 +175,32 @@ describe('upstream', () => {
     },
   );
 
+  it('whose listing is cut off without a word of its length changes nothing', async () => {
+    upstream.script.set('/', [
+      (_request, response) => {
+        response.writeHead(200, { 'content-type': 'text/html' });
+        response.write('<html><a href="fix-2.patch">2</a>', () => response.destroy());
+      },
+    ]);
+    expect(states(await place.look())).toEqual([['fix-1', 'unreachable', null]]);
+    expect(place.jobs()).toEqual([]);
+  });
+
+  it('that can not say whether a file has changed is asked for it once a week', async () => {
+    const plain: Answer = (_request, response) => void response.writeHead(200).end(reworded('two'));
+    upstream.files.set('fix-2.patch', reworded('two'));
+    await place.look();
+    upstream.script.set('/fix-2.patch', [plain, plain]);
+    const asked = () => upstream.requests.filter(({ path }) => path === '/fix-2.patch').length;
+    await place.look();
+    const before = asked();
+    await place.look();
+    expect(asked()).toBe(before);
+    place.clock.now += 7 * 24 * HOUR;
+    await place.look();
+    expect(asked()).toBe(before + 1);
+  });
+
   it('that asks to be left alone is, even by --once', async () => {
     upstream.script.set('/', [status(429, { 'retry-after': '7200' })]);
     expect(states(await place.look())).toEqual([['fix-1', 'unreachable', null]]);
@@ -270,6 +298,29 @@ describe('an edit', () => {
     const second = await place.look();
     expect(second.changes).toMatchObject([{ variants: ['a', 'b'], superseded: [first.changes[0]?.job] }]);
     expect(place.jobs().map(({ state }) => state)).toEqual(['cancelled', 'waiting']);
+  });
+
+  it('leaves alone a job that somebody else waits for as well', async () => {
+    await place.look();
+    place.write('b.config', 'CONFIG_8139TOO=m\n');
+    const first = await place.look();
+    const ledger = Ledger.of(place.context.home);
+    const [job] = ledger.jobs();
+    expect(job?.id).toBe(first.changes[0]?.job);
+    if (job !== undefined) ledger.submit([job]);
+    ledger.close();
+    place.write('b.config', '# CONFIG_8139TOO is not set\n');
+    expect((await place.look()).changes).toMatchObject([{ variants: ['b'], superseded: [] }]);
+    expect(place.jobs().map(({ state }) => state)).toEqual(['waiting', 'waiting']);
+  });
+
+  it('of the kit of an initrd queues the variants that have it', async () => {
+    const text = readFileSync(place.recipe, 'utf8');
+    place.write('kit.tar', 'one');
+    place.write('own.yaml', text.replace('  a: {}', '  a: { initrd: { kit: { path: kit.tar } } }'));
+    await place.look();
+    place.write('kit.tar', 'two');
+    expect(variants(await place.look())).toEqual([['a']]);
   });
 
   it('of a recipe that makes it no recipe is said, and the others are looked at', async () => {
@@ -396,6 +447,59 @@ describe('the policy', () => {
     expect(report.changes).toMatchObject([{ policy, variants: ['a', 'b'] }]);
     expect(place.jobs().map((job) => job.spec)).toMatchObject(spec === undefined ? [] : [spec]);
     expect((await place.look()).changes).toEqual([]);
+  });
+});
+
+describe('the status', () => {
+  it('has what was found when it was asked, whatever a look that did not ask came to', async () => {
+    place.write(
+      'own.lock.yaml',
+      `sources:\n  fix-1: {file: fix-1.patch, size: ${PATCH.length}, sha256: ${'f'.repeat(64)}}\n`,
+    );
+    await place.look();
+    place.clock.now += 60_000;
+    place.write('b.config', 'CONFIG_8139TOO=m\n');
+    const { changes } = await place.look('none');
+    expect(await watchStatus(place.context.home)).toMatchObject({
+      recipes: [
+        {
+          recipe: 'own',
+          reference: place.recipe,
+          looked: '2001-09-09T01:47:40.000Z',
+          policy: 'build',
+          sources: [
+            {
+              source: 'fix-1',
+              status: 'refused',
+              looked: '2001-09-09T01:46:40.000Z',
+              next: '2001-09-09T02:46:40.000Z',
+            },
+          ],
+          problem: null,
+          revision: null,
+          change: { job: changes[0]?.job, variants: ['b'], found: '2001-09-09T01:47:40.000Z' },
+        },
+      ],
+    });
+  });
+
+  it('names the revision that is built in the place of the recipe, until that has caught up', async () => {
+    upstream.files.set('fix-2.patch', reworded('two'));
+    const [change] = (await place.look()).changes;
+    const revisionNow = async () => (await watchStatus(place.context.home)).recipes[0]?.revision;
+    expect(await revisionNow()).toEqual({ reference: change?.reference, diff: change?.diff, number: 1 });
+    execFileSync('patch', ['-s', '-p1', '-d', join(place.directory, 'r'), '-i', change?.diff ?? '']);
+    await place.look();
+    expect(await revisionNow()).toBeNull();
+  });
+
+  it('says what is wrong with a recipe, and where', async () => {
+    await place.look();
+    place.write('own.yaml', 'name: [');
+    await place.look();
+    const [recipe] = (await watchStatus(place.context.home)).recipes;
+    expect(recipe?.problem?.message).toMatch(/own\.yaml:\d+/);
+    expect(recipe?.sources).toHaveLength(1);
   });
 });
 
