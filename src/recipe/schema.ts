@@ -122,6 +122,13 @@ const config = z.strictObject({
     .string()
     .default('arch')
     .describe("`arch` (the architecture's defconfig), `none` (nothing set), or a .config file"),
+  prefer: z
+    .string()
+    .min(1)
+    .optional()
+    .describe(
+      "A .config file that takes base's place where there is one of that name; relative to the recipe",
+    ),
   fragments: z
     .array(z.string().min(1))
     .default([])

@@ -94,6 +94,7 @@ function filesOf(recipes: readonly LoadedRecipe[]): Set<string> {
           : join(CHECKOUT, 'kconfig', `${name}.config`),
       );
     }
+    if (config.prefer !== undefined) files.add(resolve(recipe.directory, config.prefer));
     if (config.base !== 'arch' && config.base !== 'none') files.add(resolve(recipe.directory, config.base));
     for (const name of series) files.add(resolve(recipe.directory, name));
     for (const source of sourceNames(recipe)) {
