@@ -1,16 +1,9 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
-import {
-  copyFileSync,
-  mkdirSync,
-  mkdtempSync,
-  rmSync,
-  symlinkSync,
-  unlinkSync,
-  writeFileSync,
-} from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, symlinkSync, unlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
 import {
   commitBundle,
   inspectBundle,
@@ -27,95 +20,110 @@ import {
   collectGarbage,
   inspectServing,
   listStates,
-  placeBundle,
   publishBundle,
   readChannel,
   rollback,
 } from '../src/publish/index.ts';
 import type { Entry } from '../src/publish/journal.ts';
+import { publishFigures } from './figures.ts';
 
 /**
- * Publishing beside what it replaces: `ln -sfn` and unlink + symlink by hand, and copying files over the
- * ones that are served, as `ltsp kernel`/`ltsp initrd` and `cobbler sync` do. A reader in a process of its own
- * asks for the kernel and its twin all the while; it counts what it could not open and what did not belong
- * together. Then homes of three sizes, up to 10,000 generations and 1,000 bundles.
+ * Publishing beside what it replaces: `ln -sfn`, unlink and symlink, and copying files over the ones that are
+ * served with install(1), as `ltsp kernel` and `cobbler sync` do. A reader in a process of its own loads kernel
+ * and initrd all the while; it counts what it could not open and what did not belong together. Then homes of
+ * three sizes, up to 10,000 generations and 1,000 bundles.
  */
 export async function bench(): Promise<void> {
   const root = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
   try {
-    await sideBySide(root);
-    await atScale(root);
+    show(
+      'publish-flips',
+      `Flips while nodes load a kernel of ${KERNEL_BYTES >> 20} MiB`,
+      await sideBySide(root),
+    );
+    show('publish-scale', 'Publishing as a home grows', await atScale(root));
   } finally {
     rmSync(root, { recursive: true, force: true });
   }
 }
 
-const FLIPS = 200;
-const KERNEL_BYTES = 1 << 20;
-
-async function sideBySide(root: string): Promise<void> {
-  const home = homeAt(join(root, 'home'));
-  for (const id of ['one', 'two'])
-    await publishBundle(home, await makeBundle(home, id, KERNEL_BYTES), 'lts/x');
-  const served = join(home.tftp, 'bundles');
-  const link = join(root, 'ln');
-  symlinkSync('home/tftp/bundles/one', link);
-  const copied = join(root, 'copied');
-  mkdirSync(copied);
-  const copy = (id: string) => {
-    for (const name of ['vmlinuz', 'initrd.gz']) {
-      rmSync(join(copied, name), { force: true });
-      copyFileSync(join(served, id, name), join(copied, name));
-    }
-  };
-  copy('one');
-  const id = (flip: number) => (flip % 2 === 0 ? 'one' : 'two');
-  const rows = [
-    await race('kiln rollback (verified, durable)', join(home.tftp, 'lts/x'), (flip) =>
-      rollback(home, 'lts/x', 1 + (flip % 2)),
-    ),
-    await race('ln -sfn', link, async (flip) => {
-      const ln = spawn('ln', ['-sfn', `home/tftp/bundles/${id(flip)}`, link]);
-      await once(ln, 'exit');
-    }),
-    await race('unlink + symlink', link, async (flip) => {
-      unlinkSync(link);
-      symlinkSync(`home/tftp/bundles/${id(flip)}`, link);
-    }),
-    await race('copying files (LTSP, Cobbler)', copied, async (flip) => copy(id(flip))),
-  ];
-  const head = ['', 'ms a flip, median', 'slowest', 'reads', 'failed', 'mixed or torn'];
-  process.stdout.write(`${FLIPS} flips, a kernel of ${KERNEL_BYTES >> 20} MiB\n`);
-  for (const row of [head, ...rows]) {
-    process.stdout.write(
-      `${row.map((cell, index) => (index === 0 ? cell.padEnd(36) : cell.padStart(18))).join('')}\n`,
-    );
+function show(name: string, title: string, rows: readonly (readonly string[])[]): void {
+  process.stdout.write(`${title}\n`);
+  for (const row of rows) {
+    const cells = row.map((cell, index) => (index === 0 ? cell.padEnd(38) : cell.padStart(18)));
+    process.stdout.write(`${cells.join('')}\n`);
   }
+  publishFigures(name, title, rows);
 }
 
-/** Reads the kernel by the link and, by the directory that it resolved to, its twin; as a node's two requests do. */
+const FLIPS = 200;
+const KERNEL_BYTES = 1 << 20;
+const LOADS_BETWEEN_FLIPS = 20;
+
+async function sideBySide(root: string): Promise<string[][]> {
+  const home = homeAt(join(root, 'home'));
+  const one = await makeBundle(home, 'one', KERNEL_BYTES);
+  const two = await makeBundle(home, 'two', KERNEL_BYTES);
+  for (const bundle of [one, two]) await publishBundle(home, bundle, 'lts/x');
+  const channel = join(home.tftp, 'lts/x');
+  const served = (flip: number) => `home/tftp/bundles/${flip % 2 === 0 ? 'one' : 'two'}`;
+  const link = join(root, 'ln');
+  symlinkSync(served(1), link);
+  const copied = join(root, 'copied');
+  mkdirSync(copied);
+  const install = (flip: number) => {
+    const files = ['vmlinuz', 'initrd.gz'].map((name) => join(root, served(flip), name));
+    return run('install', '-m', '644', ...files, copied);
+  };
+  await install(1);
+  return [
+    ['', 'ms a flip, median', 'slowest', 'loads', 'failed', 'mixed or torn'],
+    await race('kiln rollback (verified, durable)', channel, (flip) =>
+      rollback(home, 'lts/x', 1 + (flip % 2)),
+    ),
+    await race('kiln publish (verified, durable)', channel, (flip) =>
+      publishBundle(home, flip % 2 === 0 ? one : two, 'lts/x'),
+    ),
+    await race('ln -sfn', link, (flip) => run('ln', '-sfn', served(flip), link)),
+    await race('unlink and symlink', link, async (flip) => {
+      unlinkSync(link);
+      symlinkSync(served(flip), link);
+    }),
+    await race('copying files (LTSP, Cobbler)', copied, install),
+  ];
+}
+
+async function run(command: string, ...args: string[]): Promise<void> {
+  const [code] = await once(spawn(command, args, { stdio: 'inherit' }), 'exit');
+  if (code !== 0) throw new Error(`${command}: exit ${code}`);
+}
+
+/**
+ * Loads as a node does, request by request: the config where there is one, then kernel and initrd by the path that
+ * it names, else both by the link. Tells of each batch; ends when a line comes.
+ */
 const READER = `
 const { readFileSync, existsSync } = require('node:fs');
-let reads = 0, failed = 0, mixed = 0, stop = false;
+const [, path, immutable] = process.argv;
+let loads = 0, failed = 0, mixed = 0, stop = false;
 process.stdin.once('data', () => { stop = true; });
-function once() {
-  for (let i = 0; i < 20; i += 1) {
-    reads += 1;
+function batch() {
+  for (let i = 0; i < ${LOADS_BETWEEN_FLIPS}; i += 1) {
+    loads += 1;
     try {
-      const config = existsSync(process.argv[1] + '/pxelinux.cfg')
-        ? readFileSync(process.argv[1] + '/pxelinux.cfg', 'latin1').trim() : undefined;
-      const from = process.argv[2] && config ? process.argv[2] + '/' + config : process.argv[1];
+      const from = immutable === '' ? path : immutable + '/' + readFileSync(path + '/pxelinux.cfg', 'latin1').trim();
       const kernel = readFileSync(from + '/vmlinuz'), initrd = readFileSync(from + '/initrd.gz');
       if (kernel.length !== ${KERNEL_BYTES} || kernel[0] !== initrd[0] || kernel.at(-1) !== kernel[0]) mixed += 1;
     } catch { failed += 1; }
   }
-  if (stop) { console.log(JSON.stringify({ reads, failed, mixed })); process.exit(); }
-  setImmediate(once);
+  console.log(JSON.stringify({ loads, failed, mixed }));
+  if (stop) process.exit();
+  setImmediate(batch);
 }
-console.log('reading');
-once();
+batch();
 `;
 
+/** Flips again and again, with some loads between one flip and the next and as many as there are during each. */
 async function race(
   name: string,
   path: string,
@@ -125,89 +133,83 @@ async function race(
   const reader = spawn(process.execPath, ['-e', READER, path, immutable], {
     stdio: ['pipe', 'pipe', 'inherit'],
   });
-  const lines: string[] = [];
-  let wake: () => void = () => undefined;
-  reader.stdout.on('data', (chunk: Buffer) => {
-    lines.push(...chunk.toString().trim().split('\n'));
-    wake();
+  const lines = createInterface({ input: reader.stdout });
+  let last = '';
+  lines.on('line', (line) => {
+    last = line;
   });
-  await new Promise<void>((ready) => {
-    wake = ready;
-  });
+  const ended = once(reader, 'close');
   const times: number[] = [];
   for (let index = 0; index < FLIPS; index += 1) {
+    await once(lines, 'line');
     const start = performance.now();
     await flip(index);
     times.push(performance.now() - start);
   }
   reader.stdin.end('stop\n');
-  await once(reader, 'close');
-  const met = JSON.parse(lines.at(-1) ?? '{}') as { reads: number; failed: number; mixed: number };
+  await ended;
+  const met = JSON.parse(last) as { loads: number; failed: number; mixed: number };
   times.sort((a, b) => a - b);
   const ms = (value = 0) => value.toFixed(2);
-  return [name, ms(times[FLIPS >> 1]), ms(times.at(-1)), ...[met.reads, met.failed, met.mixed].map(String)];
+  return [name, ms(times[FLIPS >> 1]), ms(times.at(-1)), ...[met.loads, met.failed, met.mixed].map(String)];
 }
 
 const SIZES = [
+  { generations: 100, bundles: 10 },
   { generations: 1000, bundles: 100 },
-  { generations: 3000, bundles: 300 },
   { generations: 10_000, bundles: 1000 },
 ] as const;
 const SCALE_KERNEL_BYTES = 256 * 1024;
 
 /** What must not grow with a home, what may grow with its channel's history, and what may with its bundles. */
-async function atScale(root: string): Promise<void> {
-  const columns: (readonly [string, string])[][] = [];
+async function atScale(root: string): Promise<string[][]> {
+  const columns: (readonly [string, number])[][] = [];
   for (const { generations, bundles } of SIZES) {
     const home = homeAt(join(root, `scale-${generations}`));
     for (let index = 0; index < bundles; index += 1) await makeBundle(home, `b${index}`, SCALE_KERNEL_BYTES);
     await fillHistory(home, generations, bundles);
-    columns.push([
-      ['generations', String(generations)],
-      ['bundles', String(bundles)],
-      ...(await measure(home, generations)),
-    ]);
+    columns.push(await measure(home, generations));
     rmSync(home.root, { recursive: true });
   }
-  for (const [row, [name]] of (columns[0] ?? []).entries()) {
-    const cells = columns.map((column) => (column[row]?.[1] ?? '').padStart(12));
-    process.stdout.write(`${name.padEnd(36)}${cells.join('')}\n`);
-  }
+  const sizes = SIZES.map(({ generations, bundles }) => `${generations} / ${bundles}`);
+  const rows = (columns[0] ?? []).map(([name], row) => [
+    name,
+    ...columns.map((column) => (column[row]?.[1] ?? 0).toFixed(1)),
+  ]);
+  return [['ms; generations / bundles', ...sizes], ...rows];
 }
 
-async function measure(home: Home, generations: number): Promise<(readonly [string, string])[]> {
-  const ids = await listBundles(home);
+async function measure(home: Home, generations: number): Promise<(readonly [string, number])[]> {
+  const bundles = await listBundles(home);
   const trusted = await trustedKeys(home);
-  const served = () => ids.filter((_, index) => index % 10 === 0);
-  // A tenth of the bundles is served, as if by as many channels.
-  for (const bundle of served()) await placeBundle(home.tftp, bundle);
+  // A tenth of the bundles is served, each by a channel of its own.
+  for (const [index, bundle] of bundles.entries()) {
+    if (index % 10 === 0) await publishBundle(home, bundle, `lab/${bundle.manifest.id}`);
+  }
   let next = 0;
   const publish = async () => {
     next += 1;
-    const { flipped } = await publishBundle(home, ids[next] as StoredBundle, 'lts/x');
+    const { flipped } = await publishBundle(home, bundles[next % bundles.length] as StoredBundle, 'lts/x');
     if (!flipped) throw new Error('the publish was none');
   };
   await publish();
   const gc = { keep: 5, graceMs: 0, cacheAgeMs: 1e12, cacheBytes: undefined, now: new Date() };
+  const verify = async () => {
+    for (const bundle of bundles) await inspectBundle(bundle, trusted);
+    await inspectServing(home);
+  };
   return [
     await time('publish', publish),
     await time('rollback', () => rollback(home, 'lts/x', undefined)),
     await time('rollback --to, half-way back', async () => {
       await rollback(home, 'lts/x', (generations >> 1) + next++);
     }),
-    await time('channels', () => listStates(home)),
+    await time('channels: a tenth as many as bundles', () => listStates(home)),
     await time('history', () => readChannel(home, 'lts/x')),
     await time('bundles', () => listBundles(home)),
-    await time(
-      'verify',
-      async () => {
-        for (const bundle of ids) await inspectBundle(bundle, trusted);
-        await inspectServing(home);
-      },
-      1,
-    ),
+    await time('verify', verify, 1),
     await time('gc --dry-run', () => collectGarbage(home, { ...gc, dryRun: true })),
-    await time('gc', () => collectGarbage(home, { ...gc, dryRun: false }), 1),
+    await time('gc: nine of ten bundles go', () => collectGarbage(home, { ...gc, dryRun: false }), 1),
   ];
 }
 
@@ -216,7 +218,7 @@ async function time(
   name: string,
   action: () => Promise<unknown>,
   rounds = 9,
-): Promise<readonly [string, string]> {
+): Promise<readonly [string, number]> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
     const start = performance.now();
@@ -224,7 +226,7 @@ async function time(
     times.push(performance.now() - start);
   }
   times.sort((one, other) => one - other);
-  return [name, `${times[rounds >> 1]?.toFixed(1)} ms`];
+  return [name, times[rounds >> 1] ?? 0];
 }
 
 /** A history as so many publishes leave it. */

@@ -18,3 +18,8 @@ export function share<T>(all: readonly T[], every: number, from = 0): T[] {
 export function shareOf(count: number, byDefault: number): number {
   return ALL ? count : byDefault;
 }
+
+/** A figure of a whole run, for who asked for one. */
+export function tell(text: string): void {
+  if (ALL) process.stdout.write(`${text}\n`);
+}

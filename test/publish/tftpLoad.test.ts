@@ -10,7 +10,7 @@ import { type Home, homeAt } from '../../src/platform/home.ts';
 import { publishBundle, readChannel, rollback } from '../../src/publish/index.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { storeBundle } from './fixture.ts';
-import { shareOf } from './share.ts';
+import { shareOf, tell } from './share.ts';
 
 const FLIPS = shareOf(1000, 100);
 const CLIENTS = 4;
@@ -128,8 +128,9 @@ describe.skipIf(!root)(
   'nodes that boot while their channel flips (needs root, for a network namespace)',
   () => {
     for (const { name, program, start } of SERVERS) {
+      const missing = program === undefined ? ' (skipped: it is not installed, and apt has no package)' : '';
       it.skipIf(program === undefined)(
-        `get one bundle whole or the other from ${name}, without an error, through ${FLIPS} flips`,
+        `get one bundle whole or the other from ${name}, without an error, through ${FLIPS} flips${missing}`,
         async () => {
           const { home, digests } = await twoGenerations();
           const met = await bootMeanwhile(start, home, digests, async () => {
@@ -138,6 +139,7 @@ describe.skipIf(!root)(
           // The first answers may come before the server is up: it is asked again, which is no error.
           expect(met.errors).toEqual([]);
           expect(Object.keys(met.bundles).sort()).toEqual(['one', 'two']);
+          tell(`${name}: ${FLIPS} flips, ${met.loads} loads of ${JSON.stringify(met.bundles)}, no error`);
           expect((await readChannel(home, 'lts/node'))?.flips).toHaveLength(FLIPS + 2);
         },
       );
