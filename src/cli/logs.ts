@@ -1,4 +1,4 @@
-import { watch } from 'node:fs';
+import { existsSync, watch } from 'node:fs';
 import { open, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Command } from 'commander';
@@ -7,10 +7,12 @@ import { LAST_LINE, logsOf } from '../pipeline/report.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { isAlive, lineSplitter } from '../platform/process.ts';
-import { logsOfJob } from '../server/logs.ts';
+import { isSettled, type Job } from '../queue/job.ts';
+import { Ledger } from '../queue/ledger.ts';
+import { followLogs, logsOfJob } from '../server/logs.ts';
 import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
-import { findJob, jobHistory } from './queue.ts';
+import { findJob, withLedger } from './queue.ts';
 import { stopSignal } from './signals.ts';
 
 export function registerLogs(program: Command): void {
@@ -21,25 +23,43 @@ export function registerLogs(program: Command): void {
     .option('-f, --follow', 'go on until the build has finished')
     .action(async (reference: string, options: { follow?: boolean }) => {
       const { home, json } = await contextOf(command);
-      const logs = await findLogs(home, reference);
+      const signal = stopSignal();
+      const job = findJob({ home }, reference);
+      if (job !== undefined && options.follow === true && !json) {
+        return printLogsOf(home, job.id, signal);
+      }
+      const logs = job === undefined ? [await findLog(home, reference)] : findJobLogs(home, job);
       if (json) {
         const [log, ...others] = await Promise.all(
           logs.map(async (path) => ({ log: path, text: await readFile(path, 'utf8') })),
         );
         return printJson(others.length === 0 ? log : { logs: [log, ...others] });
       }
-      const signal = stopSignal();
       for (const log of logs) await printLog(log, options.follow === true && isBeingWritten(log), signal);
     });
 }
 
-async function findLogs(home: Home, reference: string): Promise<string[]> {
-  const job = findJob({ home }, reference);
-  if (job === undefined) return [await findLog(home, reference)];
-  const logs = logsOfJob(home, job, jobHistory({ home }, job.id)).map(({ path }) => path);
+/** Prints a job's logs until it has ended. */
+async function printLogsOf(home: Home, id: string, signal: AbortSignal): Promise<void> {
+  const ledger = Ledger.of(home);
+  try {
+    for await (const chunk of followLogs(home, ledger, id, signal)) process.stdout.write(chunk);
+  } finally {
+    ledger.close();
+  }
+}
+
+function findJobLogs(home: Home, job: Job): string[] {
+  const begun = withLedger({ home }, (ledger) => logsOfJob(home, ledger, job)).map(({ path }) => path);
+  const logs = begun.filter((path) => existsSync(path));
   if (logs.length > 0) return logs;
+  if (isSettled(job) && begun.length > 0) {
+    throw new KilnError('usage', `the logs of job ${job.id} are no more: newer ones have taken their place`, {
+      hint: `kiln queue show ${job.id} tells what became of it; a bundle keeps its own log`,
+    });
+  }
   throw new KilnError('usage', `job ${job.id} has no log yet: it is ${job.state}`, {
-    hint: `kiln queue show ${job.id} tells what became of it`,
+    hint: `kiln logs -f ${job.id} waits for it; kiln queue show ${job.id} tells what became of it`,
   });
 }
 

@@ -195,7 +195,8 @@ async function steer(
   }
 }
 
-function withLedger<T>(context: Pick<Context, 'home'>, action: (ledger: Ledger) => T): T {
+/** Does something with the record of a home. */
+export function withLedger<T>(context: Pick<Context, 'home'>, action: (ledger: Ledger) => T): T {
   const ledger = Ledger.of(context.home);
   try {
     return action(ledger);
@@ -208,11 +209,6 @@ function withLedger<T>(context: Pick<Context, 'home'>, action: (ledger: Ledger) 
 export function findJob(context: Pick<Context, 'home'>, id: string): Job | undefined {
   if (!/^j[0-9a-f]{10}$/.test(id) || !hasLedger(context.home)) return undefined;
   return withLedger(context, (ledger) => ledger.find(id));
-}
-
-/** What happened to a job that there is. */
-export function jobHistory(context: Pick<Context, 'home'>, id: string): QueueEvent[] {
-  return withLedger(context, (ledger) => ledger.historyOf(id));
 }
 
 function rowsOf(job: Job): Row[] {

@@ -119,8 +119,11 @@ export const SETTINGS: readonly Known[] = [
 
 export type Flags = Readonly<Record<string, string | undefined>>;
 
-/** The home: `--home`, else $KILN_HOME, else `artifacts/` in the checkout. */
+/** The home: `--home`, else $KILN_HOME, else `artifacts/` in the checkout. @throws KilnError `usage` for `--home ''` */
 export function homeFrom(flag: string | undefined): { home: Home; origin: Origin } {
+  // A variable of a script that nobody has set must not make the working directory the home.
+  if (flag === '')
+    throw new KilnError('usage', '--home is empty', { hint: 'name a directory, or leave it out' });
   if (flag !== undefined) return { home: homeAt(resolve(flag)), origin: 'flag' };
   const variable = process.env.KILN_HOME;
   if (variable !== undefined && variable !== '')

@@ -17,7 +17,7 @@ export function jobLog(log: Log) {
   };
 }
 
-/** Says that a server was told to stop. */
+/** Says that a server or a worker was told to stop. */
 export function logLeaving(log: Log, running: number, graceSeconds: number): void {
   const message =
     running === 0 ? 'stopping' : `stopping: ${running} running, given ${graceSeconds} s to finish`;

@@ -10,7 +10,7 @@ import { collectLabels, contextOf, wholeNumber } from './context.ts';
 import { serverLog } from './log.ts';
 import { settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
-import { jobLog } from './work.ts';
+import { jobLog, logLeaving } from './work.ts';
 
 interface WorkerOptions {
   readonly redis: string;
@@ -74,6 +74,7 @@ stays in its own home and is found there again.`,
           const { host } = new URL(options.redis);
           log({ level: 'info', event: 'ready', message: `taking jobs from ${host}`, fields: { host } });
         },
+        onLeaving: (running) => logLeaving(log, running, options.grace),
         ...jobLog(log),
       });
     });

@@ -2,6 +2,7 @@ import { open } from 'node:fs/promises';
 import type { BuildEvent, EventSink } from '../pipeline/events.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
+import { ownIdentity } from '../platform/identity.ts';
 import { BullmqHand } from './bullmq.ts';
 import { sendBundles } from './delivery.ts';
 import type { Exchange } from './exchange.ts';
@@ -10,7 +11,7 @@ import type { Job, Lease, Outcome } from './job.ts';
 import { type Parcel, unpackParcel } from './parcel.ts';
 import { connectRedis } from './redis.ts';
 import { Runner } from './runner.ts';
-import { checkVersion, kilnVersion } from './version.ts';
+import { kilnVersion, notOneVersion } from './version.ts';
 
 export interface FleetOptions {
   readonly home: Home;
@@ -22,6 +23,8 @@ export interface FleetOptions {
   readonly graceMs: number;
   readonly leaseMs?: number;
   readonly onReady?: () => void;
+  /** Told when it begins to leave, with how many jobs run. */
+  readonly onLeaving?: (running: number) => void;
   readonly onTaken?: (lease: Lease) => void;
   readonly onEnded?: (job: Job, outcome: Outcome, used: boolean) => void;
 }
@@ -29,24 +32,34 @@ export interface FleetOptions {
 /**
  * Takes jobs from Redis until it has to leave, builds each in a process of its own, and sends what came of it to the
  * coordinator.
- * @throws KilnError for a coordinator of another version, and for a Redis or store that can't be reached at first
+ * @throws KilnError for a coordinator of another version, at first or later, and for a Redis or store that can't be reached at first
  */
 export async function workForFleet(options: FleetOptions): Promise<void> {
   const { home, exchange, labels, leaseMs } = options;
   const version = kilnVersion();
-  checkVersion(await exchange.version(), version);
+  const coordinator = await exchange.version();
+  if (coordinator !== version) throw notOneVersion(coordinator, version);
   const redis = await connectRedis(options.redisUrl);
   const hand = await BullmqHand.open({ redis, labels, ...(leaseMs === undefined ? {} : { leaseMs }) });
   const execute = executeIn({ home: home.root, jobs: 1 });
+  const leaving = new AbortController();
+  let refused: unknown;
   const runner = new Runner({
     ...options,
     hand,
+    leave: AbortSignal.any([options.leave, leaving.signal]),
     async execute(lease, signal, sink) {
       const logs = new LogShipper(exchange, `${lease.job.id}-${lease.token}`, signal);
       const tell: EventSink = (event) => sink(logs.watch(event));
       try {
         const parcel = hand.payloadOf(lease) as unknown as Parcel;
-        checkVersion(parcel.version, version);
+        if (parcel.version !== version) {
+          // The coordinator was brought up to date since: the job is for those workers that were as well.
+          leaving.abort();
+          const why = `worker ${ownIdentity().host} is not of the coordinator's version`;
+          refused = notOneVersion(parcel.version, version);
+          return { type: 'returned', why, results: [] };
+        }
         const spec = await unpackParcel(lease.job, parcel, home, exchange, signal);
         const outcome = await execute({ ...lease, job: { ...lease.job, spec } }, signal, tell);
         const bundles = signal.aborted ? {} : await sendBundles(home, outcome.results, exchange, signal);
@@ -62,6 +75,7 @@ export async function workForFleet(options: FleetOptions): Promise<void> {
       }
     },
   });
+  options.leave.addEventListener('abort', () => options.onLeaving?.(runner.running.length));
   options.onReady?.();
   try {
     await runner.run();
@@ -69,6 +83,7 @@ export async function workForFleet(options: FleetOptions): Promise<void> {
     await hand.close();
     redis.disconnect();
   }
+  if (refused !== undefined) throw refused;
 }
 
 const SHIP_EVERY_MS = 1000;

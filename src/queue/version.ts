@@ -24,10 +24,9 @@ export function kilnVersion(): string {
   return `${version}+${digest.slice(0, 12)}`;
 }
 
-/** @throws KilnError `usage` when a worker and its coordinator are not of one version */
-export function checkVersion(coordinator: string, worker: string): void {
-  if (coordinator === worker) return;
-  throw new KilnError(
+/** Why a worker can't work for a coordinator of another version. */
+export function notOneVersion(coordinator: string, worker: string): KilnError {
+  return new KilnError(
     'usage',
     `the coordinator runs Kiln ${coordinator}, this worker ${worker}: they have to be the same`,
     {

@@ -15,6 +15,9 @@ export function exchangeDirectory(home: Home): string {
   return join(home.cache, 'exchange');
 }
 
+/** In the record: which directory the exchange of its last coordinator is. */
+export const EXCHANGE_FACT = 'exchange';
+
 /** What requests to the store have to bear: made at the first start, readable by its owner alone. */
 export async function storeToken(home: Home): Promise<string> {
   const file = join(home.root, 'store-token');
@@ -50,6 +53,7 @@ export async function openCoordinator(
   const exchange = new DirectoryExchange(directory);
   const version = kilnVersion();
   await exchange.prepare(version);
+  ledger.setFact(EXCHANGE_FACT, directory);
   await exchange.trim(UNUSED_MS);
   const daily = setInterval(() => {
     exchange.trim(UNUSED_MS).catch((error: Error) => onTrouble(error.message));

@@ -91,6 +91,7 @@ describe('kiln queue', () => {
     expect((await list(home)).map(({ status }) => status)).toEqual(['waiting']);
     expect((await kiln(['queue', 'add', 'nothing', '--home', home])).code).toBe(2);
     expect((await kiln(['queue', 'add', '--priority', 'high', '--home', home])).code).toBe(2);
+    expect((await kiln(['queue', 'list', '--home', ''])).stderr).toMatch(/--home is empty/);
   });
 });
 

@@ -1,8 +1,11 @@
 import { existsSync, readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
+import { Dispatcher } from '../../src/queue/dispatcher.ts';
+import { DirectoryExchange } from '../../src/queue/exchange.ts';
 import { isSettled } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
+import { connectRedis } from '../../src/queue/redis.ts';
 import { buildJson, freshDirectory, kiln, processesWith } from '../support/kiln.ts';
 import { writeRecipe } from '../support/recipes.ts';
 import { until } from './conformance.ts';
@@ -13,10 +16,24 @@ afterEach(async () => {
   for (const fleet of open.splice(0)) await fleet.stop();
 });
 
-async function start(workers: number): Promise<Fleet> {
-  const fleet = await Fleet.start(workers);
+async function start(workers: number, shared?: string): Promise<Fleet> {
+  const fleet = await Fleet.start(workers, shared);
   open.push(fleet);
   return fleet;
+}
+
+/** Queues a variant of the sample, and opens the record. */
+async function add(fleet: Fleet): Promise<{ id: string; ledger: Ledger }> {
+  const ran = await kiln(['queue', 'add', 'sample:ne2k', '--json', '--home', fleet.home]);
+  const id = (JSON.parse(ran.stdout) as { jobs: { id: string }[] }).jobs[0]?.id ?? '';
+  return { id, ledger: new Ledger(join(fleet.home, 'state.db')) };
+}
+
+/** Returns when a worker has done a step of a job. */
+async function underWay(ledger: Ledger, id: string): Promise<void> {
+  await until(ledger, id, () =>
+    ledger.historyOf(id).some(({ news }) => news.type === 'build' && news.event.type === 'step-done'),
+  );
 }
 
 describe('a fleet', () => {
@@ -31,10 +48,29 @@ describe('a fleet', () => {
     expect(readFileSync(join(fleet.home, bundle), 'utf8')).toBe(readFileSync(join(here, bundle), 'utf8'));
     expect((await kiln(['verify', '--home', fleet.home])).code).toBe(0);
     expect(existsSync(join(fleet.workers[0] ?? '', 'tftp/sample'))).toBe(false);
-    const list = JSON.parse((await kiln(['queue', 'list', '--json', '--home', fleet.home])).stdout) as {
-      jobs: { id: string }[];
-    };
-    const log = await kiln(['logs', list.jobs[0]?.id ?? '', '--home', fleet.home]);
+  });
+
+  it("shows a worker's log while it grows: kiln logs -f from before it is begun to its end", async () => {
+    const fleet = await start(0);
+    const { id, ledger } = await add(fleet);
+    const following = kiln(['logs', '-f', id, '--home', fleet.home]);
+    await fleet.startWorker(0);
+    const followed = await following;
+    expect(followed.stdout).toMatch(/^# sample:ne2k\n[\s\S]*# finished: built\n$/);
+    await until(ledger, id, isSettled);
+    ledger.close();
+    expect((await kiln(['logs', id, '--home', fleet.home])).stdout).toBe(followed.stdout);
+  });
+
+  it('does with a directory that all machines share what it does over HTTP', async () => {
+    const fleet = await start(1, freshDirectory('shared'));
+    const { id, ledger } = await add(fleet);
+    expect(await until(ledger, id, isSettled)).toMatchObject({
+      state: 'done',
+      results: { ne2k: { status: 'published', generation: 1 } },
+    });
+    ledger.close();
+    const log = await kiln(['logs', id, '--home', fleet.home]);
     expect(log.stdout).toMatch(/# finished: built\n$/);
   });
 
@@ -47,12 +83,8 @@ describe('a fleet', () => {
 
   it('stops a job that is cancelled on the worker that has it, and leaves no process of it', async () => {
     const fleet = await start(1);
-    const ran = await kiln(['queue', 'add', 'sample:ne2k', '--json', '--home', fleet.home]);
-    const id = (JSON.parse(ran.stdout) as { jobs: { id: string }[] }).jobs[0]?.id ?? '';
-    const ledger = new Ledger(join(fleet.home, 'state.db'));
-    await until(ledger, id, () =>
-      ledger.historyOf(id).some(({ news }) => news.type === 'build' && news.event.type === 'step-done'),
-    );
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
     ledger.cancel(id, 'not wanted');
     const job = await until(ledger, id, isSettled);
     ledger.close();
@@ -60,7 +92,72 @@ describe('a fleet', () => {
     expect(processesWith(join(fleet.workers[0] ?? '', 'cache/work'))).toEqual([]);
   });
 
-  it('refuses a worker of another version, one without the token, and one that no coordinator prepared for', async () => {
+  it('lets a worker finish what it has at SIGTERM', async () => {
+    const fleet = await start(0);
+    await fleet.startWorker(0, '--grace', '600');
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    fleet.signal('worker 0', 'SIGTERM');
+    expect(await fleet.ended('worker 0')).toBe(0);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 0, failures: 0 });
+    ledger.close();
+  });
+
+  it('gives to another what a worker hands back when its time after SIGTERM is over', async () => {
+    const fleet = await start(0);
+    await fleet.startWorker(0, '--lease', '600');
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    fleet.signal('worker 0', 'SIGTERM');
+    expect(await fleet.ended('worker 0')).toBe(0);
+    expect(processesWith(join(fleet.workers[0] ?? '', 'cache/'))).toEqual([]);
+    expect(await until(ledger, id, ({ holder }) => holder === null)).toMatchObject({ state: 'waiting' });
+    await fleet.startWorker(0);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 0, failures: 0 });
+    ledger.close();
+  });
+
+  it('loses nothing when a second SIGTERM ends a worker at once', async () => {
+    const fleet = await start(0);
+    await fleet.startWorker(0, '--grace', '600');
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    fleet.signal('worker 0', 'SIGTERM');
+    await fleet.says('worker 0', /stopping: 1 running, given 600 s to finish/);
+    fleet.signal('worker 0', 'SIGTERM');
+    expect(await fleet.ended('worker 0')).toBe(143);
+    await fleet.startWorker(0);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
+    ledger.close();
+  });
+
+  it('keeps a job for workers of its own version: one of another ends with a sentence', async () => {
+    const shared = freshDirectory('shared');
+    const fleet = await start(1, shared);
+    // As if the checkout had been brought up to date and the coordinator started again, but not the worker.
+    await fleet.kill('coordinator');
+    const { id, ledger } = await add(fleet);
+    const redis = await connectRedis(fleet.redis.url);
+    const stop = new AbortController();
+    const packed = { version: '9.9.9+0123456789ab', recipe: '', files: {}, lockFile: '', sources: [] };
+    const dispatching = new Dispatcher({ ledger, redis, prepare: async () => packed }).run(stop.signal);
+    expect(await fleet.ended('worker 0')).toBe(2);
+    expect(fleet.said('worker 0')).toMatch(
+      /the coordinator runs Kiln 9\.9\.9\+.*, this worker .*have to be the same/,
+    );
+    expect(ledger.job(id)).toMatchObject({ failures: 0, lost: 0 });
+    stop.abort();
+    await dispatching;
+    redis.disconnect();
+    ledger.close();
+    await new DirectoryExchange(shared).prepare('9.9.9+0123456789ab');
+    const args = ['--redis', fleet.redis.url, '--store', shared, '--home', freshDirectory('worker')];
+    const late = await kiln(['worker', ...args]);
+    expect(late.code).toBe(2);
+    expect(late.stderr).toMatch(/the coordinator runs Kiln 9\.9\.9\+.*, this worker .*have to be the same/);
+  });
+
+  it('refuses a worker with a wrong token, one without one, and one that no coordinator prepared for', async () => {
     const fleet = await start(0);
     const args = ['worker', '--redis', fleet.redis.url, '--home', freshDirectory('worker')];
     const wrong = await kiln([...args, '--store', fleet.url], { KILN_STORE_TOKEN: 'guess' });

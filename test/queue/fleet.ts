@@ -15,16 +15,19 @@ export class Fleet {
   readonly workers: string[];
   readonly #children = new Map<string, ChildProcess>();
   readonly #said = new Map<string, string[]>();
+  readonly #shared: string | undefined;
   #port = 0;
 
-  private constructor(redis: RedisServer, workers: number) {
+  private constructor(redis: RedisServer, workers: number, shared: string | undefined) {
     this.redis = redis;
+    this.#shared = shared;
     this.home = freshDirectory('coordinator');
     this.workers = Array.from({ length: workers }, () => freshDirectory('worker'));
   }
 
-  static async start(workers: number, settings: readonly string[] = []): Promise<Fleet> {
-    const fleet = new Fleet(await startRedis(settings), workers);
+  /** @param shared a directory that takes the place of the coordinator's HTTP store */
+  static async start(workers: number, shared?: string): Promise<Fleet> {
+    const fleet = new Fleet(await startRedis(), workers, shared);
     await fleet.startCoordinator();
     for (let index = 0; index < workers; index++) await fleet.startWorker(index);
     return fleet;
@@ -33,7 +36,10 @@ export class Fleet {
   async startCoordinator(): Promise<void> {
     const line = await this.#start(
       'coordinator',
-      ['serve', '--redis', this.redis.url, '--listen', `127.0.0.1:${this.#port}`, '--home', this.home],
+      [
+        ...['serve', '--redis', this.redis.url, '--listen', `127.0.0.1:${this.#port}`, '--home', this.home],
+        ...(this.#shared === undefined ? [] : ['--store', this.#shared]),
+      ],
       /^serving .*:(\d+)$/,
     );
     this.#port = Number(/:(\d+)$/.exec(line)?.[1]);
@@ -48,13 +54,15 @@ export class Fleet {
   }
 
   async startWorker(index: number, ...more: string[]): Promise<void> {
+    const home = this.workers[index] ?? freshDirectory('worker');
+    this.workers[index] = home;
     await this.#start(
       `worker ${index}`,
       [
         'worker',
-        ...['--redis', this.redis.url, '--store', this.url],
+        ...['--redis', this.redis.url, '--store', this.#shared ?? this.url],
         ...['--token-file', join(this.home, 'store-token')],
-        ...['--home', this.workers[index] ?? '', '--lease', '3', '--grace', '1', ...more],
+        ...['--home', home, '--lease', '3', '--grace', '1', ...more],
       ],
       /^taking jobs/,
     );
@@ -78,17 +86,34 @@ export class Fleet {
     });
   }
 
+  /** Returns when a process of the fleet has said something. */
+  async says(name: string, what: RegExp): Promise<void> {
+    const child = this.#children.get(name);
+    if (child?.stderr === null || child === undefined) throw new Error(`there is no ${name}`);
+    while (!what.test(this.said(name))) await once(child.stderr, 'data');
+  }
+
   said(name: string): string {
     return (this.#said.get(name) ?? []).join('\n');
   }
 
-  /** Ends a process of the fleet, by kill -9 unless another signal is asked for. */
-  async kill(name: string, signal: NodeJS.Signals = 'SIGKILL'): Promise<void> {
+  /** Sends a process of the fleet a signal. */
+  signal(name: string, signal: NodeJS.Signals): void {
+    this.#children.get(name)?.kill(signal);
+  }
+
+  /** Returns what a process of the fleet ended with, when it has; null for one that a signal has ended. */
+  async ended(name: string): Promise<number | null> {
     const child = this.#children.get(name);
-    if (child === undefined || child.exitCode !== null || child.signalCode !== null) return;
-    const exit = once(child, 'exit');
-    child.kill(signal);
-    await exit;
+    if (child === undefined) throw new Error(`there is no ${name}`);
+    if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+    return child.exitCode;
+  }
+
+  /** Ends a process of the fleet by kill -9. */
+  async kill(name: string): Promise<void> {
+    this.signal(name, 'SIGKILL');
+    await this.ended(name);
   }
 
   async stop(): Promise<void> {

@@ -73,7 +73,7 @@ export function logRoutes(api: Api, server: Server): void {
 function logsOf({ home, ledger }: Server, id: string) {
   const job = ledger.find(id);
   if (job === undefined) throw notFound(`there is no job ${id}`);
-  return logsOfJob(home, job, ledger.historyOf(id));
+  return logsOfJob(home, ledger, job);
 }
 
 function follow(server: Server, context: ApiContext, id: string, path: string, from: number): Response {
