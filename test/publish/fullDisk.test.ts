@@ -2,6 +2,7 @@ import { spawnSync } from 'node:child_process';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { freshDirectory } from '../support/kiln.ts';
+import { shareOf } from './share.ts';
 
 interface Outcome {
   readonly pieces: number;
@@ -24,7 +25,7 @@ function inNamespace(command: string) {
 
 /** The outcomes on a small file system, made by the command, that is mounted at `m`. */
 function run(mount: string, what: string): Outcome[] {
-  const ran = inNamespace(`cd "$1"; mkdir m; ${mount}; exec ${NODE} "$2" "$1/m" ${what}`);
+  const ran = inNamespace(`cd "$1"; mkdir m; ${mount}; exec ${NODE} "$2" "$1/m" ${what} ${shareOf(1, 4)}`);
   if (ran.status !== 0) throw new Error(`exit ${ran.status}:\n${ran.stderr}\n${ran.stdout}`);
   return ran.stdout
     .trim()
@@ -45,7 +46,8 @@ const MOUNTS = [
 describe('on a file system that is full but for a few pieces', () => {
   for (const [name, mount, what] of MOUNTS) {
     const allowed = inNamespace(`cd "$1"; mkdir m; ${mount}`).status === 0;
-    const claim = 'a publish is whole or says that the disk is full, and a rollback works';
+    const claim =
+      'a bundle is stored and published, or the disk is said to be full; what is there is whole, and a rollback works';
     it.skipIf(!allowed)(`(${name}) ${claim}${allowed ? '' : ' (skipped: mounting is not allowed)'}`, () => {
       const outcomes = run(mount, what);
       expect(outcomes[0]?.publish).toMatch(/the disk is full/);

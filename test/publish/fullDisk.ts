@@ -9,24 +9,39 @@ import {
   writeSync,
 } from 'node:fs';
 import { join } from 'node:path';
-import { findBundle } from '../../src/bundle/index.ts';
+import { commitBundle } from '../../src/bundle/index.ts';
 import { KilnError } from '../../src/platform/errors.ts';
 import { disk } from '../../src/platform/filesystem.ts';
 import { type Home, homeAt } from '../../src/platform/home.ts';
 import { linkPath, publishBundle, rollback } from '../../src/publish/index.ts';
 import { recover } from '../../src/publish/recover.ts';
 import { findFaults } from './findFaults.ts';
-import { storeBundle } from './fixture.ts';
+import { manifestFor, moduleArchive, storeBundle } from './fixture.ts';
 
 /**
- * A publish and a rollback on a file system that is full but for so many pieces, from none to as many as a publish
- * needs: `fullDisk.ts MOUNT blocks|inodes`, on a small file system of its own. Prints a line of JSON for each.
+ * A bundle's way from the builder's hands by store and NFS root to the channel, and a rollback, on a file system that
+ * is full but for so many pieces, from none to as many as it needs: `fullDisk.ts MOUNT blocks|inodes STEP`, on a small
+ * file system of its own. Prints a line of JSON for each.
  */
-const [, , mount = '', what = ''] = process.argv;
+const [, , mount = '', what = '', step = '1'] = process.argv;
 
-async function prepare(home: Home): Promise<void> {
-  for (const id of ['one', 'two', 'three']) await storeBundle(home, id);
-  for (const id of ['one', 'two']) await publishBundle(home, await findBundle(home, id), 'lts/x');
+/** @returns the files of a third bundle, made and not yet stored */
+async function prepare(home: Home, modules: Buffer): Promise<string> {
+  for (const id of ['one', 'two']) await publishBundle(home, await storeBundle(home, id), 'lts/x');
+  mkdirSync(join(home.root, 'nfs'));
+  writeFileSync(join(home.root, 'kiln.yaml'), `nfs-roots: ${join(home.root, 'nfs')}\n`);
+  const staged = join(home.cache, 'staged');
+  mkdirSync(staged);
+  writeFileSync(join(staged, 'vmlinuz'), 'three');
+  writeFileSync(join(staged, 'modules.tar.gz'), modules);
+  return staged;
+}
+
+async function storeAndPublish(home: Home, staged: string): Promise<void> {
+  // A long reason, so that the journal needs blocks of its own.
+  const reason = 'because '.repeat(1000);
+  const bundle = await commitBundle(home, staged, await manifestFor(staged, 'three'));
+  await publishBundle(home, bundle, 'lts/x', { reason });
 }
 
 /** Fills the file system, and gives some of it back. */
@@ -69,13 +84,12 @@ async function outcomeOf(action: Promise<unknown>): Promise<string> {
   }
 }
 
-for (let pieces = 0, enough = 0; enough < 3; pieces += 1) {
+const modules = await moduleArchive('three', { 'modules.dep': 'whole', 'modules.pcimap': 'whole' });
+for (let pieces = 0, enough = 0; enough < 2; pieces += Number(step)) {
   const home = homeAt(join(mount, `home-${pieces}`));
-  await prepare(home);
+  const staged = await prepare(home, modules);
   fill(pieces);
-  // A long reason, so that the journal needs blocks of its own.
-  const reason = 'because '.repeat(1000);
-  const publish = await outcomeOf(publishBundle(home, await findBundle(home, 'three'), 'lts/x', { reason }));
+  const publish = await outcomeOf(storeAndPublish(home, staged));
   await recover(disk, home);
   const published = await disk.readlink(linkPath(home, 'lts/x'));
   const faultsThen = await findFaults(home);
