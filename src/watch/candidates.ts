@@ -38,7 +38,8 @@ export function currentOf(urls: readonly string[], rule: WatchRule): Current | u
   const anywhere = new RegExp(rule.match ?? '');
   for (const url of urls) {
     for (const part of url.split(/[/#]/)) {
-      const found = anywhere.exec(part);
+      // A tag stands there with the ending of the archive that is made of it.
+      const found = anywhere.exec(part.replace(/\.(tar(\.\w+)?|t[gbx]z2?|zip)$/, ''));
       const version = versionIn(found);
       if (found !== null && version !== undefined) return { name: found[0], version };
     }

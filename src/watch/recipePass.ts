@@ -8,7 +8,7 @@ import type { SourceReport } from './report.ts';
 import type { Update } from './revise.ts';
 import { type StagedRevision, stageRevision } from './revision.ts';
 import type { Seeing } from './sighting.ts';
-import { NOTHING_SEEN, type RecipeMemory, type WatchState } from './state.ts';
+import { NOTHING_SEEN, type RecipeMemory, type Rejected, type WatchState } from './state.ts';
 import { type Found, lookUpstream, watchedSources } from './upstream.ts';
 import { checkRecipe, type Verdict } from './verdict.ts';
 
@@ -20,6 +20,20 @@ interface Effective {
   readonly sight: RecipeSight;
 }
 
+type Staging =
+  | { readonly ok: true; readonly effective: Effective }
+  | {
+      readonly ok: false;
+      readonly status: 'does-not-apply' | 'refused' | 'unreachable';
+      readonly sentence: string;
+      readonly lines: readonly string[];
+    };
+
+/** Updates of other sources than some. */
+function without(updates: readonly Update[], some: readonly Update[]): Update[] {
+  return updates.filter(({ source }) => !some.some((one) => one.source === source));
+}
+
 /** One look at one recipe; writes down in the state what it has seen. */
 export class RecipePass {
   readonly #recipe: LoadedRecipe;
@@ -28,7 +42,7 @@ export class RecipePass {
   readonly #context: WatchContext;
   readonly #memory: RecipeMemory | undefined;
   readonly #sources: Seeing['sources'][number][] = [];
-  #rejected: RecipeMemory['rejected'] = null;
+  readonly #rejected: Rejected[] = [];
 
   constructor(recipe: LoadedRecipe, state: WatchState, lookout: Lookout, context: WatchContext) {
     this.#recipe = recipe;
@@ -49,17 +63,8 @@ export class RecipePass {
     }
     const edited = await findEdited(recipe, lock, this.#memory?.updates ?? []);
     this.#sources.push(...edited.reports.map((report) => ({ ...report, next: null })));
-    const upstream = found.flatMap(({ update }) => (update === undefined ? [] : [update]));
-    const taken = this.#memory?.updates.filter(({ urls, source }) =>
-      upstream.some((one) => urls !== null && one.source === source),
-    );
-    const others = edited.updates.filter(({ source }) => !upstream.some((one) => one.source === source));
-    // What is new upstream must not keep what was edited here from being built.
-    const choices = [[...upstream, ...others]];
-    if (found.some(({ fresh }) => fresh)) choices.push([...(taken ?? []), ...others]);
-    for (const updates of choices) {
-      const effective = await this.#stage(updates);
-      if (effective === undefined) continue;
+    const effective = await this.#newestThatApplies(found, edited.updates);
+    if (effective !== undefined) {
       return this.#seeing(await this.#use(effective, await this.#originalSight()));
     }
     this.#state.recipes[recipe.reference] = { ...(this.#memory ?? NOTHING_SEEN), rejected: this.#rejected };
@@ -90,8 +95,45 @@ export class RecipePass {
     return seeRecipe(this.#recipe, this.#memory?.sources, this.#context);
   }
 
+  /**
+   * The recipe with all that is new; where that does not apply, with as much of it as does: one newer source that
+   * can't be used must not keep the others, nor what was edited here, from being built.
+   */
+  async #newestThatApplies(
+    found: readonly Found[],
+    edited: readonly Update[],
+  ): Promise<Effective | undefined> {
+    const fresh = found.flatMap((one) => (one.fresh && one.update !== undefined ? [one.update] : []));
+    const upstream = found.flatMap(({ update }) => (update === undefined ? [] : [update]));
+    const others = without(edited, upstream);
+    const everything = await this.#stage([...upstream, ...others]);
+    if (everything.ok) return everything.effective;
+    if (fresh.length <= 1) this.#reject(fresh.length === 0 ? others : fresh, everything);
+    if (fresh.length === 0) return undefined;
+    const known = (this.#memory?.updates ?? []).filter(({ urls }) => urls !== null);
+    const taken = known.filter(({ source }) => upstream.some((one) => one.source === source));
+    const settled = await this.#stage([...taken, ...others]);
+    if (!settled.ok) {
+      this.#reject(others, settled);
+      if (fresh.length > 1) this.#reject(fresh, everything);
+      return undefined;
+    }
+    let best = settled.effective;
+    if (fresh.length === 1) return best;
+    for (const one of fresh) {
+      const wider = await this.#stage([...without(best.updates, [one]), one]);
+      if (wider.ok) {
+        await best.staged?.drop();
+        best = wider.effective;
+      } else {
+        this.#reject([one], wider);
+      }
+    }
+    return best;
+  }
+
   /** The recipe with some updates, if its series applies. */
-  async #stage(updates: readonly Update[]): Promise<Effective | undefined> {
+  async #stage(updates: readonly Update[]): Promise<Staging> {
     const staged =
       updates.length === 0
         ? undefined
@@ -101,34 +143,34 @@ export class RecipePass {
       const sight = await seeRecipe(recipe, this.#memory?.sources, this.#context);
       const isNew = this.#memory === undefined ? updates.length > 0 : this.#memory.applies !== sight.tree;
       const verdict = isNew ? await this.#judge(recipe, sight.tree) : ({ ok: true } as const);
-      if (verdict.ok) return { recipe, staged, updates, sight };
-      this.#rejected = { key: sight.tree, sentence: verdict.sentence, lines: verdict.lines, updates };
-      this.#reportRejected(updates, verdict);
+      if (verdict.ok) return { ok: true, effective: { recipe, staged, updates, sight } };
+      await staged?.drop();
+      const { sentence, lines } = verdict;
+      this.#rejected.push({ key: sight.tree, sentence, lines, updates });
+      return { ok: false, status: 'does-not-apply', sentence, lines };
     } catch (error) {
       await staged?.drop();
       if (!(error instanceof KilnError) || this.#context.signal.aborted) throw error;
       if (error.kind === 'invalid' || error.kind === 'usage') throw error;
-      this.#say(error.kind === 'integrity' ? 'refused' : 'unreachable', error.message, error.lines);
-      return undefined;
+      const status = error.kind === 'integrity' ? 'refused' : 'unreachable';
+      return { ok: false, status, sentence: error.message, lines: error.lines };
     }
-    await staged?.drop();
-    return undefined;
   }
 
   async #judge(recipe: LoadedRecipe, tree: string): Promise<Verdict> {
-    const rejected = this.#memory?.rejected;
-    if (rejected?.key === tree) return { ok: false, sentence: rejected.sentence, lines: rejected.lines };
+    const known = this.#memory?.rejected.find(({ key }) => key === tree);
+    if (known !== undefined) return { ok: false, sentence: known.sentence, lines: known.lines };
     return checkRecipe(recipe, this.#context);
   }
 
-  /** A newer source that does not go with the others is no longer reported as taken. */
-  #reportRejected(updates: readonly Update[], { sentence, lines }: Extract<Verdict, { ok: false }>): void {
+  /** A newer source that can't be used is no longer reported as taken. */
+  #reject(updates: readonly Update[], { status, sentence, lines }: Extract<Staging, { ok: false }>): void {
     const at = this.#sources.findIndex(
-      ({ status, source }) => status === 'newer' && updates.some((update) => update.source === source),
+      (report) => report.status === 'newer' && updates.some(({ source }) => report.source === source),
     );
     const report = this.#sources[at];
-    if (report === undefined) this.#say('does-not-apply', sentence, lines);
-    else this.#sources[at] = { ...report, status: 'does-not-apply', message: sentence, lines };
+    if (report === undefined) this.#say(status, sentence, lines);
+    else this.#sources[at] = { ...report, status, message: sentence, lines };
   }
 
   #say(status: SourceReport['status'], message: string, lines: readonly string[]): void {

@@ -50,8 +50,8 @@ export interface RecipeMemory {
   readonly updates: readonly Update[];
   readonly variants: Readonly<Record<string, Seen>>;
   readonly sources: SourceDigests;
-  /** A newer source whose patches did not apply: not tried again until something changes. */
-  readonly rejected: Rejected | null;
+  /** Newer sources whose patches did not apply: not tried again until something changes. */
+  readonly rejected: readonly Rejected[];
   /** The kernel and patches whose series was last seen to apply. */
   readonly applies: string | null;
   /** Jobs that were queued from here. */
@@ -94,7 +94,7 @@ export const NOTHING_SEEN: RecipeMemory = {
   updates: [],
   variants: {},
   sources: {},
-  rejected: null,
+  rejected: [],
   applies: null,
   jobs: [],
 };

@@ -46,7 +46,7 @@ export function watchedSources(recipe: LoadedRecipe, memory: RecipeMemory | unde
     const of = (updates: readonly Update[] | undefined) =>
       updates?.find((update) => update.source === source && update.urls !== null);
     const taken = of(memory?.updates);
-    const rejected = of(memory?.rejected?.updates);
+    const rejected = of(memory?.rejected.flatMap(({ updates }) => updates));
     const id = `${recipe.reference} ${source}`;
     return [{ id, rule, urls, directory: recipe.directory, recipe, source, taken, rejected }];
   });

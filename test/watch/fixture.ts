@@ -13,6 +13,9 @@ import { SAMPLE_TARBALL } from '../support/recipes.ts';
 /** The sample's patch for RTL-8139. */
 export const PATCH = readFileSync(join(CHECKOUT, 'recipes/sample/patches/0001-8139too.patch'));
 
+/** Its other patch. */
+export const SAY_MORE = readFileSync(join(CHECKOUT, 'recipes/sample/patches/0002-drivers-say-more.patch'));
+
 /** The same driver that says something else. */
 export function reworded(words: string): Buffer {
   return Buffer.from(PATCH.toString().replace('says which is there.', words));

@@ -138,6 +138,17 @@ describe('the newest', () => {
     expect(urlsOf(urls, current, candidate, templated)).toEqual(['https://c/3/fix-3.patch']);
   });
 
+  it("of a tag takes its place in the name of the tag's archive", () => {
+    const rule: WatchRule = { index: 'https://api.host/x/tags', match: 'v([\\d.]+)', prereleases: false };
+    const urls = ['https://host/x/archive/refs/tags/v1.2.tar.gz'];
+    const current = currentOf(urls, rule);
+    expect(current).toEqual({ name: 'v1.2', version: '1.2' });
+    if (current === undefined) return;
+    expect(urlsOf(urls, current, { name: 'v1.3', version: '1.3', url: undefined }, rule)).toEqual([
+      'https://host/x/archive/refs/tags/v1.3.tar.gz',
+    ]);
+  });
+
   it('of a tag takes the place of the tag in the URL', () => {
     const rule: WatchRule = { git: 'https://host/x.git', match: 'v([\\d.]+)', prereleases: false };
     const urls = ['git+https://host/x.git#v1.2'];

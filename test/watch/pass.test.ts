@@ -5,7 +5,7 @@ import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { exitCodeOf, type WatchReport } from '../../src/watch/report.ts';
 import { watchStatus } from '../../src/watch/status.ts';
-import { MISFIT, makePlace, PATCH, type Place, reworded, watched } from './fixture.ts';
+import { MISFIT, makePlace, PATCH, type Place, reworded, SAY_MORE, watched } from './fixture.ts';
 import { type Answer, body, page, startUpstream, status, type Upstream } from './upstream.ts';
 
 let upstream: Upstream;
@@ -94,6 +94,30 @@ describe('upstream', () => {
     const report = await place.look();
     expect(states(report)).toEqual([['fix-1', 'does-not-apply', '2']]);
     expect(variants(report)).toEqual([['b']]);
+  });
+
+  it('of which one newer patch does not apply keeps nobody from the others, nor from newer ones of them', async () => {
+    upstream.files.set('say-1.patch', SAY_MORE);
+    const two = makePlace({
+      patches: `${watched(upstream.url)}${watched(upstream.url).replaceAll('fix-', 'say-')}`,
+    });
+    await two.look();
+    upstream.files.set('say-2.patch', MISFIT);
+    upstream.files.set('fix-2.patch', reworded('two'));
+    const report = await two.look();
+    expect(states(report)).toEqual([
+      ['fix-1', 'newer', '2'],
+      ['say-1', 'does-not-apply', '2'],
+    ]);
+    expect(report.changes).toMatchObject([{ because: ['patches: fix-1 -> fix-2'] }]);
+    upstream.files.set('fix-3.patch', reworded('three'));
+    const later = await two.look();
+    expect(states(later)).toEqual([
+      ['fix-1', 'newer', '3'],
+      ['say-1', 'does-not-apply', '2'],
+    ]);
+    expect(readFileSync(later.changes[0]?.reference ?? '', 'utf8')).toMatch(/fix-3[\s\S]*say-1/);
+    expect(readdirSync(join(two.directory, 'home/revisions/own'))).toEqual(['1', '2']);
   });
 
   it('that rolls a patch anew under the same name is refused as a digest change', async () => {
