@@ -41,7 +41,9 @@ export function registerPublish(program: Command): void {
 Examples:
   kiln publish 2.4.22-om2-1f2e3d4c5b --channel lts/testing
   kiln publish 2.4.22-om2-1f2e3d4c5b --channel lts/vmlinuz-openmosix --single-file
-                                                what dhcpd.conf names as filename "/lts/vmlinuz-openmosix"`,
+                                                what dhcpd.conf names as filename "/lts/vmlinuz-openmosix"
+  kiln publish /srv/other-kiln/bundles/openmosix-2.4.22/all/2.4.22-om2-1f2e3d4c5b --channel lts/testing
+                                                copied into the store first, with its signature: kiln key trust`,
     )
     .action(async (reference: string, options: Options & { channel: string }) => {
       const { home, json } = await contextOf(publish);

@@ -131,7 +131,7 @@ async function inspectAll(
 function verdict(faults: readonly BundleFault[], against: readonly string[] | undefined): string {
   const damaged = faults.some(({ problem }) => problem !== 'unsigned');
   if (damaged) return styled('red', 'damaged', process.stdout);
-  if (faults.length > 0) return styled('red', 'not signed', process.stdout);
+  if (faults.length > 0) return styled('red', 'without a good signature', process.stdout);
   return (against ?? []).length > 0
     ? styled('red', 'refused by the policy', process.stdout)
     : styled('green', 'ok', process.stdout);
