@@ -16,6 +16,7 @@ import { Ledger } from '../src/queue/ledger.ts';
 import type { Hand } from '../src/queue/queue.ts';
 import { connectRedis } from '../src/queue/redis.ts';
 import { Runner } from '../src/queue/runner.ts';
+import { publishFigures } from './figures.ts';
 
 const JOBS = Number(process.env.KILN_BENCH_JOBS ?? 10_000);
 const SLOTS = 16;
@@ -70,6 +71,16 @@ export async function bench(): Promise<void> {
     `latency from being asked for to the end: of these, and of ${ALONE} that came alone\n`,
   );
   for (const each of figures) process.stdout.write(`${describe(each)}\n`);
+  publishFigures('queue', `${JOBS} jobs that do nothing, in ${SLOTS} slots`, [
+    ['', 'queued /s', 'run /s', 'p50 ms', 'p99 ms', 'alone p50 ms', 'alone p99 ms', 'MiB'],
+    ...figures.map(({ name, enqueue, run, together, alone, memory }) => [
+      name,
+      String(Math.round(JOBS / enqueue)),
+      String(Math.round(JOBS / run)),
+      ...[at(together, 0.5), at(together, 0.99), at(alone, 0.5), at(alone, 0.99)],
+      String(Math.round(memory)),
+    ]),
+  ]);
 }
 
 function describe({ name, enqueue, run, together, alone, memory }: Figures): string {

@@ -58,9 +58,11 @@ export const PAUSED = 'the queue is paused: nothing is started before kiln queue
 export function resultsOf(job: Job, stopped?: KilnError): VariantResult[] {
   return job.variants.map((name) => {
     const result = job.results[name];
-    if (result !== undefined) return result;
-    const failure = stopped ?? endOf(job);
-    return failedResult({ name, recipe: { name: job.recipe } }, failure);
+    const failed = failedResult({ name, recipe: { name: job.recipe } }, stopped ?? endOf(job));
+    if (result === undefined) return failed;
+    // Whoever ran it knows that it was cancelled, and not that Ctrl-C did it here.
+    if (result.status !== 'cancelled' || stopped === undefined || failed.error === undefined) return result;
+    return { ...result, error: failed.error };
   });
 }
 

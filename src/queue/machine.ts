@@ -76,7 +76,7 @@ export function finish(job: Job, token: number, outcome: Outcome, now: number): 
     case 'permanent':
       return settle(ended, Object.values(results).some(isFailure) ? 'failed' : stateOf(outcome), outcome.why);
     case 'cancelled':
-      return settle(ended, 'cancelled', outcome.why);
+      return settle(ended, 'cancelled', job.cancelling ?? outcome.why);
     case 'returned':
       return job.cancelling === null
         ? wait(ended, outcome.why, 0)

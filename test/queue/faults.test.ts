@@ -97,7 +97,8 @@ describe('kill -9 of coordinator, workers and Redis', () => {
     process.stderr.write(
       `${JOBS} jobs, ${WORKERS} workers, seed ${SEED}; killed: ${JSON.stringify(killed)}; `,
     );
-    process.stderr.write(`deliveries lost with their worker: ${lost}\n`);
+    const published = ledger.jobs(['done']).length;
+    process.stderr.write(`published: ${published}; deliveries lost with their worker: ${lost}\n`);
 
     expect((await kiln(['verify', '--home', fleet.home])).code).toBe(0);
     await compareWithClean(ledger, fleet.home, requests);
