@@ -160,7 +160,7 @@ export async function queueAffected(
     );
     const request = await requestFor(
       { recipe, variants: variants.map((name) => expandVariant(recipe, name)) },
-      wishOf(recipe, policy, affected, context),
+      wishOf(recipe, policy, reasonFor(affected, open), context),
     );
     const older = open.filter(({ key }) => key !== request.key);
     const [submitted] = ledger.write(() => {
@@ -190,10 +190,17 @@ function isOurs({ id, spec }: Job, ledger: Ledger): boolean {
   return !ledger.historyOf(id).some(({ news }) => news.type === 'joined');
 }
 
+/** Why the job is queued; what the jobs that it takes the place of were queued for is built by it as well. */
+function reasonFor({ because }: Affected, older: readonly Job[]): string {
+  const earlier = older.flatMap(({ spec }) => (spec.reason ?? '').slice(REASON.length).split('; '));
+  const byInput = new Map([...earlier, ...because].map((one) => [one.split(': ')[0], one]));
+  return `${REASON}${[...byInput.values()].join('; ')}`;
+}
+
 function wishOf(
   { recipe }: LoadedRecipe,
   policy: WatchPolicy,
-  { because }: Affected,
+  reason: string,
   { mirrors, workshop }: WatchContext,
 ): Parameters<typeof requestFor>[1] {
   return {
@@ -204,7 +211,7 @@ function wishOf(
     compare: false,
     workshop,
     requireGates: false,
-    reason: `${REASON}${because.join('; ')}`,
+    reason,
     priority: 0,
     attempts: UNATTENDED_ATTEMPTS,
     labels: {},

@@ -321,6 +321,8 @@ describe('an edit', () => {
     place.write('own.yaml', text.replace('  a: {}', '  a: { options: { CONFIG_PCNET32: y } }'));
     const second = await place.look();
     expect(second.changes).toMatchObject([{ variants: ['a', 'b'], superseded: [first.changes[0]?.job] }]);
+    const [, job] = place.jobs();
+    expect(job?.spec.reason).toMatch(/^kiln watch: fragment b\.config: .*; CONFIG_PCNET32 is new: y$/);
     expect(place.jobs().map(({ state }) => state)).toEqual(['cancelled', 'waiting']);
   });
 
