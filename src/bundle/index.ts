@@ -40,6 +40,7 @@ export {
   findBundle,
   listBundles,
   readBundle,
+  readBundleIfAny,
   recordFiles,
   type StoredBundle,
   writeProvenance,

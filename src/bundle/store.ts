@@ -186,8 +186,15 @@ export async function readBundle(directory: string): Promise<StoredBundle> {
   return { directory, manifest: parseManifest(await readFile(file, 'utf8'), file) };
 }
 
-/** Every stored bundle, of one recipe or of all, sorted by recipe, variant and id. */
-export async function listBundles(home: Home, recipe?: string): Promise<StoredBundle[]> {
+/**
+ * Every stored bundle, of one recipe or of all, sorted by recipe, variant and id.
+ * @param read what reads a manifest, if there is one: who lists often may remember what it has read
+ */
+export async function listBundles(
+  home: Home,
+  recipe?: string,
+  read: (directory: string) => Promise<StoredBundle | undefined> = readBundleIfAny,
+): Promise<StoredBundle[]> {
   const directories: string[] = [];
   for (const recipeName of recipe === undefined ? await listIfAny(home.bundles) : [recipe]) {
     for (const variant of await listIfAny(join(home.bundles, recipeName))) {
@@ -200,7 +207,7 @@ export async function listBundles(home: Home, recipe?: string): Promise<StoredBu
   const bundles: (StoredBundle | undefined)[] = [];
   for (let from = 0; from < directories.length; from += READS_AT_ONCE) {
     const some = directories.slice(from, from + READS_AT_ONCE);
-    bundles.push(...(await Promise.all(some.map(readBundleIfAny))));
+    bundles.push(...(await Promise.all(some.map(read))));
   }
   return bundles.filter((bundle) => bundle !== undefined);
 }
@@ -208,7 +215,8 @@ export async function listBundles(home: Home, recipe?: string): Promise<StoredBu
 /** Files that are open at the same time. */
 const READS_AT_ONCE = 64;
 
-async function readBundleIfAny(directory: string): Promise<StoredBundle | undefined> {
+/** Reads the bundle at a directory; undefined where there is none. */
+export async function readBundleIfAny(directory: string): Promise<StoredBundle | undefined> {
   const file = join(directory, 'manifest.json');
   const text = await readTextIfAny(file);
   return text === undefined ? undefined : { directory, manifest: parseManifest(text, file) };

@@ -35,13 +35,18 @@ export async function recipeNames(): Promise<string[]> {
     .map((name) => name.slice(0, -'.yaml'.length));
 }
 
+/** Where a recipe of recipes/ is. */
+export function recipeFile(name: string): string {
+  return join(CHECKOUT, 'recipes', `${name}.yaml`);
+}
+
 /**
  * Loads a recipe by its name under recipes/ or by the path of a YAML file.
  * @throws KilnError `usage` naming the recipes there are; `invalid` for one with faults
  */
 export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
   const isPath = reference.includes('/') || /\.ya?ml$/.test(reference);
-  const file = isPath ? resolve(reference) : join(CHECKOUT, 'recipes', `${reference}.yaml`);
+  const file = isPath ? resolve(reference) : recipeFile(reference);
   let text: string;
   try {
     text = await readFile(file, 'utf8');

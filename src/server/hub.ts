@@ -81,12 +81,14 @@ export class Hub {
     if (cursor >= this.cursor) return [];
     const first = this.#recent[0]?.cursor;
     if (first === undefined || cursor + 1 < first) return this.#ledger.events(cursor, 500);
-    return this.#recent.filter((event) => event.cursor > cursor).slice(0, 500);
+    const known = this.#recent.findLastIndex((event) => event.cursor <= cursor);
+    return this.#recent.slice(known + 1, known + 501);
   }
 
   /** Live news after a count of them, and the count after these; some are left out for who is slow. */
   liveAfter(count: number): { readonly news: readonly LiveNews[]; readonly count: number } {
-    const news = this.#live.filter(({ number }) => number > count).map((one) => one.news);
+    const known = this.#live.findLastIndex(({ number }) => number <= count);
+    const news = this.#live.slice(known + 1).map((one) => one.news);
     return { news, count: this.#liveCount };
   }
 

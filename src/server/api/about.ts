@@ -1,8 +1,9 @@
 import { z } from '@hono/zod-openapi';
-import { listBundles, type StoredBundle } from '../../bundle/index.ts';
+import type { StoredBundle } from '../../bundle/index.ts';
 import { gatesOf } from '../../pipeline/gates.ts';
 import type { Job } from '../../queue/job.ts';
 import { variantStatus } from '../../queue/job.ts';
+import { bundlesOf } from '../shelf.ts';
 import { builtAt, sizesOf } from './bundles.ts';
 import type { Api } from './route.ts';
 import { listOf, sizes } from './schemas.ts';
@@ -116,7 +117,7 @@ async function matrix({ home, hub }: Server) {
     }
   }
   const stored = new Map<string, StoredBundle[]>();
-  for (const one of await listBundles(home)) {
+  for (const one of await bundlesOf(home)) {
     const key = `${one.manifest.recipe}:${one.manifest.variant}`;
     stored.set(key, [...(stored.get(key) ?? []), one]);
   }

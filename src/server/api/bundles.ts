@@ -20,6 +20,7 @@ import { inspectServing, listStates } from '../../publish/index.ts';
 import type { Job } from '../../queue/job.ts';
 import { sendFile, sizeOf } from '../files.ts';
 import { notFound, orNotFound } from '../problem.ts';
+import { bundlesOf } from '../shelf.ts';
 import { type Api, matches, name, PAGE, pageOf } from './route.ts';
 import { bundle, listOf } from './schemas.ts';
 import type { Server } from './server.ts';
@@ -41,7 +42,7 @@ export function bundleRoutes(api: Api, server: Server): void {
       answers: z.object({ bundles: listOf(bundle), next: z.string().nullable() }),
     },
     async ({ query }) => {
-      const all = (await listBundles(home, query.recipe)).filter(
+      const all = (await bundlesOf(home, query.recipe)).filter(
         ({ manifest }) => query.variant === undefined || manifest.variant === query.variant,
       );
       const { items, next } = pageOf(all, fullId, query);

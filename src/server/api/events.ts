@@ -119,10 +119,24 @@ async function* listen(
 }
 
 function formatEvent(event: QueueEvent): string {
-  return `id: ${event.cursor}\nevent: ${event.news.type}\ndata: ${JSON.stringify(event)}\n\n`;
+  return once(
+    event,
+    () => `id: ${event.cursor}\nevent: ${event.news.type}\ndata: ${JSON.stringify(event)}\n\n`,
+  );
 }
 
 /** Without an id: who comes back has not missed it. */
 function formatLive(news: LiveNews): string {
-  return `event: ${news.type}\ndata: ${JSON.stringify(news)}\n\n`;
+  return once(news, () => `event: ${news.type}\ndata: ${JSON.stringify(news)}\n\n`);
+}
+
+const formatted = new WeakMap<object, string>();
+
+/** However many listen, the hub tells all of them of the same objects. */
+function once(told: object, format: () => string): string {
+  const known = formatted.get(told);
+  if (known !== undefined) return known;
+  const text = format();
+  formatted.set(told, text);
+  return text;
 }

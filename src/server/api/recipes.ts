@@ -1,7 +1,8 @@
+import { stat } from 'node:fs/promises';
 import { z } from '@hono/zod-openapi';
 import PQueue from 'p-queue';
 import { planVariants } from '../../pipeline/planning.ts';
-import { chooseVariants, loadRecipe, recipeNames } from '../../pipeline/recipes.ts';
+import { chooseVariants, loadRecipe, recipeFile, recipeNames } from '../../pipeline/recipes.ts';
 import { KilnError } from '../../platform/errors.ts';
 import { expandVariant } from '../../recipe/variants.ts';
 import { orNotFound } from '../problem.ts';
@@ -32,7 +33,7 @@ export function recipeRoutes(api: Api, server: Server): void {
       role: 'viewer',
       answers: z.object({ recipes: listOf(recipe) }),
     },
-    async () => ({ recipes: await Promise.all((await recipeNames()).map(describeIfAny)) }),
+    async () => ({ recipes: await Promise.all((await recipeNames()).map(describeKept)) }),
   );
   api.route(
     {
@@ -109,4 +110,28 @@ async function describeIfAny(recipeName: string): Promise<z.input<typeof recipe>
     if (!(error instanceof KilnError)) throw error;
     return { name: recipeName, description: '', kernel: '', variants: [], fault: error.message };
   }
+}
+
+interface Described {
+  readonly state: string;
+  readonly until: number;
+  readonly description: Promise<z.input<typeof recipe>>;
+}
+
+/** What a recipe names (its series of patches) may change while the recipe does not. */
+const KEPT_MS = 10_000;
+
+const described = new Map<string, Described>();
+
+/** Reads and checks a recipe when its file has changed, or some time has gone by: that takes milliseconds for each. */
+async function describeKept(recipeName: string): Promise<z.input<typeof recipe>> {
+  const state = await stat(recipeFile(recipeName)).then(
+    ({ ino, mtimeMs, size }) => `${ino} ${mtimeMs} ${size}`,
+    () => 'gone since it was listed',
+  );
+  const known = described.get(recipeName);
+  if (known?.state === state && known.until > performance.now()) return known.description;
+  const description = describeIfAny(recipeName);
+  described.set(recipeName, { state, until: performance.now() + KEPT_MS, description });
+  return description;
 }
