@@ -1,4 +1,4 @@
-import { chmod, copyFile, mkdir, open, rename, rm, stat, utimes } from 'node:fs/promises';
+import { chmod, copyFile, mkdir, open, rename, rm, rmdir, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
@@ -111,6 +111,7 @@ export class DirectoryExchange implements Exchange {
           const path = join(this.root, part, directory, name);
           if ((await stat(path)).mtimeMs < oldest) await rm(path, { force: true });
         }
+        await removeIfEmpty(join(this.root, part, directory), oldest);
       }
     }
   }
@@ -123,6 +124,15 @@ export class DirectoryExchange implements Exchange {
       if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return 0;
       throw error;
     }
+  }
+}
+
+/** Removes an empty directory that has been left alone since a time: who adds to one makes it anew. */
+async function removeIfEmpty(directory: string, since: number): Promise<void> {
+  try {
+    if ((await stat(directory)).mtimeMs < since) await rmdir(directory);
+  } catch (error) {
+    if (!hasErrno(error, 'ENOTEMPTY', 'EEXIST', 'ENOENT')) throw error;
   }
 }
 

@@ -1,5 +1,5 @@
 import { existsSync, rmSync, utimesSync } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bundleDirectory } from '../../src/bundle/index.ts';
 import { digestFile } from '../../src/platform/digest.ts';
@@ -65,5 +65,21 @@ describe('a delivery', () => {
     await exchange.send(kernel.file, kernel.sha256);
     await exchange.trim(7 * DAY);
     expect([existsSync(kernel.path), existsSync(config.path)]).toEqual([true, false]);
+  });
+
+  it('leaves the logs of lately in the exchange, and of older ones nothing once they were trimmed', async () => {
+    const exchange = new DirectoryExchange(freshDirectory('exchange'));
+    const [old, recent] = ['j0000000001-1002/a.log', 'j0000000002-1002/a.log'];
+    for (const name of [old, recent]) await exchange.appendLog(name, 0, Buffer.from('make: done\n'));
+    const longAgo = new Date(Date.now() - 8 * DAY);
+    const path = exchange.logPath(old);
+    utimesSync(path, longAgo, longAgo);
+    await exchange.trim(7 * DAY);
+    expect([await exchange.logSize(old), await exchange.logSize(recent)]).toEqual([0, 11]);
+    utimesSync(dirname(path), longAgo, longAgo);
+    await exchange.trim(7 * DAY);
+    expect(existsSync(dirname(path))).toBe(false);
+    await exchange.appendLog(old, 0, Buffer.from('again\n'));
+    expect(await exchange.logSize(old)).toBe(6);
   });
 });

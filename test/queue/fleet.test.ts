@@ -131,6 +131,21 @@ describe('a fleet', () => {
     ledger.close();
   });
 
+  it('has a job built by another when nothing is heard of a worker, whose own outcome is not used', async () => {
+    const fleet = await start(1);
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    fleet.signal('worker 0', 'SIGSTOP');
+    await fleet.startWorker(1);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
+    fleet.signal('worker 0', 'SIGCONT');
+    await fleet.says('worker 0', /not used: another worker has it/);
+    expect(ledger.historyOf(id).filter(({ news }) => news.type === 'settled')).toHaveLength(1);
+    expect(ledger.job(id).results.ne2k).toMatchObject({ status: 'published', generation: 1 });
+    ledger.close();
+    expect(processesWith(join(fleet.workers[0] ?? '', 'cache/'))).toEqual([]);
+  });
+
   it('keeps a job for workers of its own version: one of another ends with a sentence', async () => {
     const shared = freshDirectory('shared');
     const fleet = await start(1, shared);
@@ -157,8 +172,9 @@ describe('a fleet', () => {
     expect(late.stderr).toMatch(/the coordinator runs Kiln 9\.9\.9\+.*, this worker .*have to be the same/);
   });
 
-  it('refuses a worker with a wrong token, one without one, and one that no coordinator prepared for', async () => {
+  it('warns of a Redis that forgets; refuses a worker with a wrong token, one without one, and one that no coordinator prepared for', async () => {
     const fleet = await start(0);
+    expect(fleet.said('coordinator')).toMatch(/warning: Redis forgets the last jobs when it dies/);
     const args = ['worker', '--redis', fleet.redis.url, '--home', freshDirectory('worker')];
     const wrong = await kiln([...args, '--store', fleet.url], { KILN_STORE_TOKEN: 'guess' });
     expect(wrong.code).toBe(2);
