@@ -2,38 +2,7 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from '../pipeline/recipes.ts';
-import { registerBoot } from './boot.ts';
-import { registerBuild } from './build.ts';
-import { registerBundles } from './bundles.ts';
-import { registerChannels, registerHistory } from './channels.ts';
-import { registerCompletion } from './completion.ts';
-import { registerConfig } from './config.ts';
-import { registerDiff } from './diff.ts';
-import { registerDoctor } from './doctor.ts';
-import { registerExamples } from './examples.ts';
-import { registerGc } from './gc.ts';
-import { registerHold } from './hold.ts';
-import { registerKconfig } from './kconfig.ts';
-import { registerKey } from './key.ts';
-import { registerLogs } from './logs.ts';
-import { registerLtsp } from './ltsp.ts';
-import { registerMan } from './man.ts';
 import { note, reportError, styled } from './output.ts';
-
-import { registerPatch } from './patch.ts';
-import { registerPlan } from './plan.ts';
-import { registerPublish } from './publish.ts';
-import { registerPxelinux } from './pxelinux.ts';
-import { registerQueue } from './queue.ts';
-import { registerRecipes } from './recipes.ts';
-import { registerServe } from './serve.ts';
-import { registerShow } from './show.ts';
-import { registerToken } from './token.ts';
-import { registerVerify } from './verify.ts';
-import { registerWatch } from './watch.ts';
-import { registerWebhook } from './webhook.ts';
-import { registerWhy } from './why.ts';
-import { registerWorker } from './worker.ts';
 
 const EXIT_HELP = `
 Exit codes:
@@ -47,8 +16,51 @@ Exit codes:
 
 Everything is written below one home: --home, else $KILN_HOME, else artifacts/ in the checkout.`;
 
-/** The whole command line, without running anything. */
-export function createProgram(): Command {
+type Register = (program: Command) => void;
+
+/**
+ * The commands in the order of the help, and what declares them. Each is loaded when it is asked for: loading
+ * them all takes longer than most of them run.
+ */
+const REGISTERS: readonly (readonly [names: readonly string[], load: () => Promise<Register>])[] = [
+  [['build'], async () => (await import('./build.ts')).registerBuild],
+  [['plan'], async () => (await import('./plan.ts')).registerPlan],
+  [['why'], async () => (await import('./why.ts')).registerWhy],
+  [['recipes'], async () => (await import('./recipes.ts')).registerRecipes],
+  [['show'], async () => (await import('./show.ts')).registerShow],
+  [['bundles'], async () => (await import('./bundles.ts')).registerBundles],
+  [['diff'], async () => (await import('./diff.ts')).registerDiff],
+  [['verify'], async () => (await import('./verify.ts')).registerVerify],
+  [['boot'], async () => (await import('./boot.ts')).registerBoot],
+  [['channels'], async () => (await import('./channels.ts')).registerChannels],
+  [['history'], async () => (await import('./channels.ts')).registerHistory],
+  [['publish', 'promote', 'rollback'], async () => (await import('./publish.ts')).registerPublish],
+  [['pin', 'unpin', 'canary'], async () => (await import('./hold.ts')).registerHold],
+  [['pxelinux'], async () => (await import('./pxelinux.ts')).registerPxelinux],
+  [['ltsp'], async () => (await import('./ltsp.ts')).registerLtsp],
+  [['gc'], async () => (await import('./gc.ts')).registerGc],
+  [['key'], async () => (await import('./key.ts')).registerKey],
+  [['queue'], async () => (await import('./queue.ts')).registerQueue],
+  [['serve'], async () => (await import('./serve.ts')).registerServe],
+  [['token'], async () => (await import('./token.ts')).registerToken],
+  [['webhook'], async () => (await import('./webhook.ts')).registerWebhook],
+  [['worker'], async () => (await import('./worker.ts')).registerWorker],
+  [['watch'], async () => (await import('./watch.ts')).registerWatch],
+  [['logs'], async () => (await import('./logs.ts')).registerLogs],
+  [['kconfig'], async () => (await import('./kconfig.ts')).registerKconfig],
+  [['patch'], async () => (await import('./patch.ts')).registerPatch],
+  [['doctor'], async () => (await import('./doctor.ts')).registerDoctor],
+  [['config'], async () => (await import('./config.ts')).registerConfig],
+  [['examples'], async () => (await import('./examples.ts')).registerExamples],
+  // These two tell of all the others.
+  [[], async () => (await import('./completion.ts')).registerCompletion],
+  [[], async () => (await import('./man.ts')).registerMan],
+];
+
+/**
+ * The command line, without running anything: all of it, or as much as a line needs whose first word is `first`.
+ */
+export async function createProgram(first?: string): Promise<Command> {
   const { version } = JSON.parse(readFileSync(join(CHECKOUT, 'package.json'), 'utf8')) as { version: string };
   const program = new Command('kiln')
     .description(
@@ -70,48 +82,16 @@ export function createProgram(): Command {
     })
     .showSuggestionAfterError(true)
     .exitOverride();
-  for (const register of [
-    registerBuild,
-    registerPlan,
-    registerWhy,
-    registerRecipes,
-    registerShow,
-    registerBundles,
-    registerDiff,
-    registerVerify,
-    registerBoot,
-    registerChannels,
-    registerHistory,
-    registerPublish,
-    registerHold,
-    registerPxelinux,
-    registerLtsp,
-    registerGc,
-    registerKey,
-    registerQueue,
-    registerServe,
-    registerToken,
-    registerWebhook,
-    registerWorker,
-    registerWatch,
-    registerLogs,
-    registerKconfig,
-    registerPatch,
-    registerDoctor,
-    registerConfig,
-    registerExamples,
-    registerCompletion,
-    registerMan,
-  ]) {
-    register(program);
-  }
+  const chosen = REGISTERS.filter(([names]) => first !== undefined && names.includes(first));
+  const registers = chosen.length > 0 ? chosen : REGISTERS;
+  for (const register of await Promise.all(registers.map(([, load]) => load()))) register(program);
   for (const command of program.commands) command.exitOverride();
   return program;
 }
 
 /** Runs a command line and gives the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
-  const program = createProgram();
+  const program = await createProgram(args[0]);
   try {
     await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);

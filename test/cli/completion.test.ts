@@ -7,7 +7,7 @@ import { SHELLS } from '../../src/cli/shells.ts';
 import { allCommands, describeTree } from '../../src/cli/tree.ts';
 import { CHECKOUT, freshDirectory, kiln } from '../support/kiln.ts';
 
-const ROOT = describeTree(createProgram());
+const ROOT = describeTree(await createProgram());
 const scripts = new Map<string, string>();
 
 /** What a shell offers at the end of a line; `kiln` there is the checkout's. */

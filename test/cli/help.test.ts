@@ -4,7 +4,7 @@ import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
 import { CHECKOUT, kiln, pathWithout } from '../support/kiln.ts';
 
-const COMMANDS = createProgram().commands.map((command) => command.name());
+const COMMANDS = (await createProgram()).commands.map((command) => command.name());
 
 describe('help', () => {
   it('lists every command with what it does, and the exit codes', async () => {
@@ -20,6 +20,12 @@ describe('help', () => {
     expect(ran.stdout).toMatch(new RegExp(`^Usage: kiln ${name}`));
     expect(ran.stdout).toContain('--home');
     expect((await kiln(['help', name])).stdout).toBe(ran.stdout);
+  });
+
+  it.each(COMMANDS)('of %s is the same where nothing else is loaded', async (name) => {
+    const own = (await createProgram(name)).commands.find((command) => command.name() === name);
+    const all = (await createProgram()).commands.find((command) => command.name() === name);
+    expect(own?.helpInformation()).toBe(all?.helpInformation());
   });
 
   it('is what a command line without a command gets, as an error', async () => {

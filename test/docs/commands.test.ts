@@ -105,7 +105,7 @@ function shellRun(args: readonly string[], cwd: string, env: Readonly<Record<str
 
 /** Parses a command line with the real command line's rules, without running it. */
 async function parse(words: readonly string[]): Promise<'parsed'> {
-  const program = createProgram();
+  const program = await createProgram();
   disarm(program);
   await program.parseAsync([...words], { from: 'user' });
   return 'parsed';
@@ -117,9 +117,11 @@ function disarm(command: Command): void {
   for (const one of command.commands) disarm(one);
 }
 
+const PROGRAM = await createProgram();
+
 /** Pure: the words of a command that Kiln does not know: prose may leave arguments out. */
 function unknownIn(words: readonly string[]): string[] {
-  let command: Command = createProgram();
+  let command: Command = PROGRAM;
   const unknown: string[] = [];
   const options = [...command.options];
   for (const [index, word] of words.entries()) {
