@@ -45,13 +45,13 @@ async function countOperations(scenario: Scenario): Promise<number> {
 describe.each(SCENARIOS)('$name', (scenario) => {
   it.each([
     ['EIO', 5, 0],
-    ['ENOSPC', 28, 4],
-    ['EROFS', 30, 8],
+    ['ENOSPC', 28, 10],
+    ['EROFS', 30, 20],
   ])('that meets %s at any one operation leaves the old or the new, whole', async (code, number, from) => {
     const operations = await countOperations(scenario);
     expect(operations).toBeGreaterThan(15);
     const original = await prepared(scenario);
-    for (const at of share([...Array(operations).keys()], 12, from)) {
+    for (const at of share([...Array(operations).keys()], 30, from)) {
       const home = copyOf(original);
       await scenario.stage?.(home, disk);
       let count = 0;
@@ -74,7 +74,7 @@ describe.each(SCENARIOS)('$name', (scenario) => {
   it('in a process that is killed (SIGKILL) at any operation, or half-way through a write, leaves the same', async () => {
     const operations = await record(scenario);
     const original = await prepared(scenario);
-    for (const at of share([...operations.keys()], 16, scenario.name.length)) {
+    for (const at of share([...operations.keys()], 24, scenario.name.length)) {
       const home = copyOf(original);
       const killed = spawnSync(
         process.execPath,
@@ -105,7 +105,7 @@ describe.each(SCENARIOS)('$name', (scenario) => {
     const effects = effectsOf(traced);
     const states = [...powerCuts(effects, traced.length)];
     expect(states.length).toBeGreaterThan(effects.length);
-    for (const fates of share(states, Math.ceil(states.length / 20))) {
+    for (const fates of share(states, Math.ceil(states.length / 10))) {
       const home = copyOf(original);
       const root = (path: string) => path.replace(run.root, home.root);
       for (const [index, fate] of fates.entries()) effects[index]?.apply(root, fate);

@@ -13,6 +13,7 @@ import {
 } from '../../src/publish/index.ts';
 import { type Entry, formatEntries, parseJournal, stateOf } from '../../src/publish/journal.ts';
 import { homeWith } from './fixture.ts';
+import { copyOf } from './scenarios.ts';
 
 const LONG = 'because '.repeat(600);
 
@@ -22,7 +23,7 @@ function entriesOf(home: Home): readonly Entry[] {
 }
 
 /** A channel whose journal is long enough for several checkpoints; told after each change. */
-async function longHistory(afterEach: (home: Home) => Promise<void> = async () => undefined) {
+async function makeHistory(afterEach: (home: Home) => Promise<void>): Promise<Home> {
   const { home, bundles } = await homeWith('one', 'two', 'three');
   for (let round = 0; round < 24; round += 1) {
     const bundle = bundles[round % 3] ?? bundles[0];
@@ -35,9 +36,17 @@ async function longHistory(afterEach: (home: Home) => Promise<void> = async () =
   return home;
 }
 
+/** Made once: every test gets a copy. */
+let made: Promise<Home> | undefined;
+
+async function longHistory(): Promise<Home> {
+  made ??= makeHistory(async () => undefined);
+  return copyOf(await made);
+}
+
 describe('where a channel stands', () => {
   it('is the same from the last checkpoint of its journal as from all of it, after every change', async () => {
-    const home = await longHistory(async (now) => {
+    const home = await makeHistory(async (now) => {
       const record = await readChannel(now, 'lts/x');
       expect(await readState(now, 'lts/x')).toEqual(record === undefined ? undefined : stateOf(record));
     });

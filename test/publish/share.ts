@@ -2,7 +2,7 @@ import { vi } from 'vitest';
 
 /**
  * The crash tests try every operation of every change with KILN_TEST_FAULTS=all, which takes minutes; by default a share
- * of them, spread evenly, and the first and the last for certain.
+ * of them, spread evenly, and the last for certain.
  */
 const ALL = process.env.KILN_TEST_FAULTS === 'all';
 if (ALL) vi.setConfig({ testTimeout: 4 * 3_600_000 });

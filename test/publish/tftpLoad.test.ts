@@ -12,7 +12,7 @@ import { freshDirectory } from '../support/kiln.ts';
 import { storeBundle } from './fixture.ts';
 import { shareOf, tell } from './share.ts';
 
-const FLIPS = shareOf(1000, 100);
+const FLIPS = shareOf(1000, 40);
 const CLIENTS = 4;
 
 /**
