@@ -21,10 +21,17 @@ interface OpenApi {
 
 let served: Served;
 let operations: Operation[];
+/** As the server's own list of routes writes them. */
+let documented: string[];
 
 beforeAll(async () => {
   served = await serveApi({ app: { bodyMs: 300 }, limits: { each: 3 } });
   const { paths } = (await (await fetch(`${served.url}/api/v1/openapi.json`)).json()) as OpenApi;
+  documented = Object.entries(paths).flatMap(([path, methods]) =>
+    Object.keys(methods).map(
+      (method) => `${method.toUpperCase()} /api/v1${path.replaceAll(/\{(\w+)\}/g, ':$1')}`,
+    ),
+  );
   operations = Object.entries(paths).flatMap(([path, methods]) =>
     Object.entries(methods).map(([method, { security }]) => ({
       method: method.toUpperCase(),
@@ -49,6 +56,12 @@ const RANKS = ['viewer', 'builder', 'publisher'] as const;
 
 describe('every route of the OpenAPI document', () => {
   it('is there', () => expect(operations.length).toBeGreaterThan(20));
+
+  it('is all that there is besides the page, which says nothing of the home', () => {
+    const open = ['GET /', 'GET /page/:name', 'GET /metrics', 'GET /api/v1/openapi.json'];
+    expect(served.routes.filter((route) => !documented.includes(route)).sort()).toEqual(open.sort());
+    expect(documented.filter((route) => !served.routes.includes(route))).toEqual([]);
+  });
 
   it('that changes something refuses who has no token, on the machine itself too', async () => {
     for (const { method, path } of operations.filter((one) => one.method !== 'GET')) {

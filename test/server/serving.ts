@@ -16,6 +16,8 @@ export interface Served {
   readonly streams: Streams;
   readonly hub: Hub;
   readonly metrics: Metrics;
+  /** Every route that it answers at, as `GET /api/v1/jobs/:job`. */
+  readonly routes: readonly string[];
   /** What it has said of itself. */
   readonly log: readonly LogEntry[];
   /** Authorization headers by role. */
@@ -68,6 +70,9 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
     streams,
     hub,
     metrics,
+    routes: app.routes
+      .filter(({ path }) => !path.includes('*'))
+      .map(({ method, path }) => `${method} ${path}`),
     log,
     bearer: {
       viewer: await bearer('viewer'),
