@@ -25,12 +25,13 @@ export function prepareOwn(
   { home, settings }: Context,
   ledger: Ledger,
   hub: Hub,
-  graceSeconds: number,
+  options: { readonly grace: number; readonly labels?: Readonly<Record<string, string>> },
   signal: AbortSignal,
   log: Log,
 ): Crew {
+  const { grace: graceSeconds, labels = {} } = options;
   const runner = new Runner({
-    hand: new EmbeddedHand(ledger),
+    hand: new EmbeddedHand(ledger, { labels }),
     slots: numberOf(settings, 'jobs'),
     execute: executeIn({ home: home.root, jobs: 1 }),
     leave: signal,

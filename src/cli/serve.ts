@@ -14,7 +14,14 @@ import { listen, parseListen } from '../server/serve.ts';
 import { Streams } from '../server/streams.ts';
 import { readTokens, TokenBook } from '../server/tokens.ts';
 import { watchOn } from '../watch/watcher.ts';
-import { type Context, contextOf, sourceChoices, wholeNumber, workshopSettings } from './context.ts';
+import {
+  type Context,
+  collectLabels,
+  contextOf,
+  sourceChoices,
+  wholeNumber,
+  workshopSettings,
+} from './context.ts';
 import { prepareFleet, prepareOwn } from './crew.ts';
 import { serverLog } from './log.ts';
 import { numberOf, settingOf } from './settings.ts';
@@ -25,6 +32,7 @@ interface ServeOptions {
   readonly listen: string;
   readonly jobs?: number;
   readonly grace: number;
+  readonly labels?: Readonly<Record<string, string>>;
   readonly redis?: string;
   readonly store?: string;
   readonly allowHost?: readonly string[];
@@ -45,6 +53,7 @@ export function registerServe(program: Command): void {
       wholeNumber,
       30,
     )
+    .option('--labels <LABEL=VALUE,...>', 'what this machine is, for jobs that require it', collectLabels)
     .option('--redis <URL>', 'give jobs to kiln worker on other machines by way of Redis, and run none here')
     .option('--store <DIR>', 'with --redis: a directory that all machines share, instead of HTTP')
     .option(
@@ -88,7 +97,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
     ledger.trim();
     const { work, store } =
       options.redis === undefined
-        ? prepareOwn(context, ledger, hub, options.grace, signal, log)
+        ? prepareOwn(context, ledger, hub, options, signal, log)
         : await prepareFleet(context, ledger, options.redis, options.store, signal, log);
     const server = {
       home,

@@ -48,7 +48,7 @@ export async function requestFor(chosen: Chosen, wish: BuildWish): Promise<JobRe
     epoch: sourceDateEpoch(),
   };
   return {
-    key: await keyOf(chosen, spec),
+    key: await keyOf(chosen, spec, wish.labels),
     recipe: recipe.recipe.name,
     variants: variants.map(({ name }) => name),
     spec,
@@ -61,9 +61,13 @@ export async function requestFor(chosen: Chosen, wish: BuildWish): Promise<JobRe
 /**
  * What decides a job's outcome, as far as it is known without fetching or building: a recipe or fragment that was
  * edited since makes another job. The reason that is noted with the flip is no part of it, nor are the mirrors:
- * they have the same bytes.
+ * they have the same bytes. The labels are: who asks for any worker must not have to wait for a certain one.
  */
-async function keyOf({ recipe, variants }: Chosen, spec: BuildSpec): Promise<string> {
+async function keyOf(
+  { recipe, variants }: Chosen,
+  spec: BuildSpec,
+  labels: BuildWish['labels'],
+): Promise<string> {
   const [base, lock, fragments] = await Promise.all([
     readBase(recipe),
     readLock(recipe),
@@ -71,7 +75,7 @@ async function keyOf({ recipe, variants }: Chosen, spec: BuildSpec): Promise<str
   ]);
   const { references, publish, channel, rebuild, compare, requireGates, workshop, epoch } = spec;
   return digestOf({
-    asked: { references, publish, channel, rebuild, compare, requireGates, workshop, epoch },
+    asked: { references, publish, channel, rebuild, compare, requireGates, workshop, epoch, labels },
     recipe: recipe.recipe,
     texts: [base, ...fragments.flat()].map((text) => text && sha256(text.text)),
     lock,

@@ -82,6 +82,19 @@ describe('kiln queue', () => {
     expect((await list(home)).map(({ status }) => status)).toEqual(['waiting', 'waiting']);
   });
 
+  it('keeps what requires a certain machine apart from what does not', async () => {
+    const home = freshDirectory('queue');
+    const [certain] = await add(home, 'sample:ne2k', '--no-publish', '--require', 'arch=i386');
+    const { ran, jobs } = await buildJson(['sample:ne2k', '--no-publish', '--home', home]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(jobs).toMatchObject([{ status: 'built' }]);
+    expect((await list(home)).map(({ status }) => status)).toEqual(['waiting', 'built']);
+    await serve(home, '--labels', 'arch=i386,kvm=no');
+    const ledger = new Ledger(join(home, 'state.db'));
+    expect(await until(ledger, certain?.id ?? '', isSettled)).toMatchObject({ state: 'done' });
+    ledger.close();
+  });
+
   it('refuses what there is not, and changes nothing', async () => {
     const home = freshDirectory('queue');
     const [row] = await add(home, 'sample:ne2k');
