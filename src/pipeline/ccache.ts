@@ -1,4 +1,4 @@
-import { mkdir } from 'node:fs/promises';
+import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { Toolchain } from '../kernel/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
@@ -16,7 +16,6 @@ export interface CcacheSettings {
 
 /** What a build gets to run its compiler through ccache. */
 export interface Ccache {
-  readonly launcher: string;
   readonly env: Readonly<Record<string, string>>;
   readonly writable: readonly string[];
 }
@@ -33,7 +32,6 @@ export async function ccacheFor(
   for (const path of remotePath(settings.remote))
     if (settings.remote.startsWith('file:')) await mkdir(path, { recursive: true });
   return {
-    launcher: 'ccache',
     writable: [directory, ...remotePath(settings.remote)],
     env: {
       CCACHE_DIR: directory,
@@ -43,11 +41,40 @@ export async function ccacheFor(
       // Times of files say nothing in a tree that was just laid out; __DATE__ is SOURCE_DATE_EPOCH's.
       CCACHE_SLOPPINESS: 'include_file_mtime,include_file_ctime,time_macros',
       CCACHE_NOHASHDIR: '1',
+      CCACHE_DEPEND: '1',
       ...(settings.remote === ''
         ? {}
         : { CCACHE_REMOTE_STORAGE: settings.remote, CCACHE_SECONDARY_STORAGE: settings.remote }),
     },
   };
+}
+
+/**
+ * What stands before the compiler. By the list of dependencies that the compiler writes on the way, ccache does
+ * without running the preprocessor first, which costs a cold build a quarter of its time; makefiles of 2.2 and 2.4 ask
+ * for no such list, those of 2.6 do.
+ */
+const LAUNCHER = `#!/bin/sh
+for word; do
+  case $word in
+    -c) compiles=y ;;
+    -MD | -MMD | -Wp,-MD* | -Wp,-MMD*) lists=y ;;
+  esac
+done
+[ -n "\${compiles-}" ] || exec "$@"
+[ -z "\${lists-}" ] || exec ccache "$@"
+list=\${TMPDIR:-/tmp}/kiln-dependencies.$$
+ccache "$@" -MD -MF "$list"
+status=$?
+rm -f "$list"
+exit $status
+`;
+
+/** Writes the program that runs a compiler through ccache into a directory; its name there. */
+export async function writeLauncher(directory: string): Promise<string> {
+  const name = 'ccache-cc';
+  await writeFile(join(directory, name), LAUNCHER, { mode: 0o755 });
+  return name;
 }
 
 /** Where a remote storage is that needs no network: a directory (`file:`), a socket (`redis+unix:`). */

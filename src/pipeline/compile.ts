@@ -17,7 +17,7 @@ import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Jobserver } from '../platform/jobserver.ts';
 import type { StepCache } from './cache.ts';
-import { type Ccache, ccacheResults } from './ccache.ts';
+import { type Ccache, ccacheResults, writeLauncher } from './ccache.ts';
 import type { VariantKeys } from './plan.ts';
 import type { Reporter } from './report.ts';
 import type { TreeRecord } from './tree.ts';
@@ -83,7 +83,7 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
       ...(ccache === undefined
         ? {}
         : {
-            launcher: ccache.launcher,
+            launcher: work.sandbox.inside(join(work.out, await writeLauncher(work.out))),
             writable: ccache.writable,
             env: { ...ccache.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
           }),
