@@ -217,7 +217,7 @@ async function measure(home: Home, generations: number): Promise<(readonly [stri
 async function time(
   name: string,
   action: () => Promise<unknown>,
-  rounds = 9,
+  rounds = 25,
 ): Promise<readonly [string, number]> {
   const times: number[] = [];
   for (let round = 0; round < rounds; round += 1) {
