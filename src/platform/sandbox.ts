@@ -1,6 +1,7 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
+import { limitHere, openCrowd } from './crowd.ts';
 import { hasErrno, KilnError } from './errors.ts';
 import { temporaryBeside } from './files.ts';
 import { baseEnvironment, type RunOptions, type RunResult, run } from './process.ts';
@@ -32,6 +33,8 @@ export const BUILD_ROOT = '/build';
 
 /** Far above what a make with many jobs needs, far below what brings a machine down. */
 const MOST_PROCESSES = 256 + 16 * availableParallelism();
+/** The kernel's limit is a little higher: who reaches it is seen to have more than it needs. */
+const ROOM = MOST_PROCESSES + 64;
 const GUARD_MS = 100;
 /** Where a program is looked for inside: nobody's own directories are there. */
 const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
@@ -91,6 +94,9 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
         '--chdir',
         cwd ?? root,
         '--',
+        '/bin/sh',
+        '-c',
+        `${limitHere(ROOM)}; exec "$0" "$@"`,
         command,
         ...args,
       ];
@@ -168,8 +174,8 @@ function seen(system: string, path: string): string[] {
 }
 
 /**
- * Runs bubblewrap and counts what runs in it. No kernel does that for everybody: RLIMIT_NPROC exempts root, and
- * cgroups belong to whoever runs the machine.
+ * Runs bubblewrap and counts what runs in it. The kernel stops what grows too fast to be counted, as far as it can: a
+ * control group for root, RLIMIT_NPROC for everybody else.
  */
 async function runGuarded(
   directory: string,
@@ -180,17 +186,19 @@ async function runGuarded(
   const signal =
     options.signal === undefined ? crowd.signal : AbortSignal.any([options.signal, crowd.signal]);
   const told = temporaryBeside(join(directory, 'info'));
+  const group = openCrowd(ROOM);
   const guard = setInterval(() => {
     if (countProcesses(told) > MOST_PROCESSES) crowd.abort();
   }, GUARD_MS);
   try {
-    const result = await run('/bin/sh', ['-c', 'exec bwrap --info-fd 9 "$@" 9>"$0"', told, ...args], {
+    const enter = 'echo $$ >"$1" && shift && exec bwrap --info-fd 9 "$@" 9>"$0"';
+    const result = await run('/bin/sh', ['-c', enter, told, group?.procs ?? '/dev/null', ...args], {
       ...options,
       signal,
       // Whoever is in the sandbox can't ignore the end of it: there is nothing to wait for.
       graceMs: 0,
     });
-    if (!crowd.signal.aborted) return result;
+    if (!crowd.signal.aborted && group?.wasFull() !== true) return result;
     throw new KilnError('failed', `a step of the build started more than ${MOST_PROCESSES} processes`, {
       lines: result.tail.slice(-20),
       hint: 'it was stopped with all that it had started; look for a rule in its Makefiles that calls itself',
@@ -198,6 +206,7 @@ async function runGuarded(
     });
   } finally {
     clearInterval(guard);
+    group?.close();
     rmSync(told, { force: true });
   }
 }

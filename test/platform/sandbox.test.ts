@@ -90,6 +90,21 @@ describe.skipIf(fault !== undefined)(
       });
     });
 
+    it('that starts them faster than anyone could look is stopped by the kernel', async () => {
+      // The shell ends at the first process that it is refused.
+      const many = 'i=0; while [ $i -lt 5000 ]; do sleep 100 & i=$((i + 1)); done; wait';
+      const output: string[] = [];
+      const ran = bubblewrap(box).run('sh', ['-c', `(${many}) 2>&1`], {
+        onLine: (line) => output.push(line),
+      });
+      const end = await ran.then(
+        ({ exitCode }) => `exit ${exitCode}`,
+        (error: Error) => error.message,
+      );
+      expect(end).toMatch(/started more than \d+ processes|exit 2/);
+      expect(output.join('\n')).toMatch(/fork/i);
+    });
+
     it('is stopped by whoever started it', async () => {
       const stop = new AbortController();
       const result = await bubblewrap(box).run(
