@@ -4,7 +4,7 @@ import { dirname, join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
-import type { SourceEvent } from '../sources/index.ts';
+import { describeSourceEvent, type SourceEvent } from '../sources/index.ts';
 import type { BuildEvent, EventSink, StepName } from './events.ts';
 
 /** Tells what happens to one variant, times its steps, counts hits and runs, and keeps its log. */
@@ -82,7 +82,7 @@ export function startReporter(home: Home, recipe: string, variant: string, sink:
       tell({ type: 'progress', variant: fullName, step, text });
     },
     source(event) {
-      if (event.status !== 'downloading') write(JSON.stringify(event));
+      if (event.status !== 'downloading') write(describeSourceEvent(event));
       tell({ type: 'source', variant: fullName, source: event });
     },
     warning(sentence) {

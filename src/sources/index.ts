@@ -1,6 +1,7 @@
 /** Fetch, verify and unpack what comes from outside. */
 export { isArchive, type MemberPath } from './archiveMember.ts';
 export { decompress, type Packing, packingOf } from './compression.ts';
+export { describeSourceEvent } from './describe.ts';
 export { fetchSource } from './fetch.ts';
 export { gitEnvironment } from './gitRef.ts';
 export { explain, request, retryAfterMs, TransferError } from './http.ts';
