@@ -3,17 +3,18 @@ import { createReadStream } from 'node:fs';
 import { mkdir, open, rm, stat } from 'node:fs/promises';
 import { hostname } from 'node:os';
 import { join } from 'node:path';
-import type { FileDigests } from '../platform/digest.ts';
+import { digestFile, type FileDigests } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { listIfAny } from '../platform/files.ts';
 import { isAlive } from '../platform/process.ts';
 import type { Attempt } from './failures.ts';
 import { Digester } from './hashing.ts';
 import { describeMismatch, findMismatch, olderDigests, type Pins } from './pins.ts';
-import { addToStore, partialDirectory } from './store.ts';
+import { addToStore, findInStore, partialDirectory } from './store.ts';
 
 /**
- * Copies a local file into the store, digesting it on the way; only the copy that was digested is ever used.
+ * Copies a local file into the store, digesting it on the way; only the copy that was digested is ever used. What the
+ * store has already is not written again: a kernel's tarball is asked for by every process of a build.
  * @returns its path in the store, or why it can't serve
  */
 export async function takeLocalFile(
@@ -24,6 +25,8 @@ export async function takeLocalFile(
 ): Promise<{ readonly path: string; readonly digests: FileDigests } | Attempt> {
   const unusable = await judgeByStat(path, pins);
   if (unusable !== undefined) return unusable;
+  const stored = await storedAlready(path, pins, cacheDirectory);
+  if (stored !== undefined) return stored;
   const directory = partialDirectory(cacheDirectory);
   await mkdir(directory, { recursive: true });
   await sweepCopies(directory);
@@ -36,6 +39,19 @@ export async function takeLocalFile(
   } finally {
     await rm(copy, { force: true });
   }
+}
+
+/** What the store has of a file, both read through now; undefined for what has to be copied, and for what is not as pinned. */
+async function storedAlready(path: string, pins: Pins, cacheDirectory: string) {
+  const digests = await digestFile(path).catch((error: unknown) => {
+    // Copying it fails in the same way, and says so.
+    if (hasErrno(error, 'EACCES', 'EIO', 'ENOENT')) return undefined;
+    throw error;
+  });
+  if (digests === undefined) return undefined;
+  const entry = await findInStore(cacheDirectory, digests.sha256, pins);
+  if (entry.status !== 'found' || findMismatch(pins, entry.digests) !== undefined) return undefined;
+  return { path: entry.path, digests: entry.digests };
 }
 
 async function judgeByStat(path: string, pins: Pins): Promise<Attempt | undefined> {
