@@ -1,5 +1,6 @@
-import { readFile, stat } from 'node:fs/promises';
+import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
+import { digestFile } from '../platform/digest.ts';
 import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
 import { exists, listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -143,6 +144,11 @@ export async function knownSources(
   const lock = await readLock(recipe);
   return Promise.all(
     sourceNames(recipe).map(async (name): Promise<SourceInput> => {
+      const file = await substitutedFile(choices.substitutes.get(name));
+      if (file !== undefined) {
+        const { sha256 } = await digestFile(file);
+        return { name, file: basename(file), sha256, substituted: true };
+      }
       if (choices.substitutes.has(name) || (await kitDirectory(recipe, name)) !== undefined) {
         return asInput(await fetchNamed(home, recipe, lock, name, choices, () => undefined, signal));
       }
@@ -160,6 +166,17 @@ export async function knownSources(
       };
     }),
   );
+}
+
+/** A substitute that is a file that can be read; whoever fetches it says what is wrong with others. */
+async function substitutedFile(given: string | undefined): Promise<string | undefined> {
+  if (given === undefined) return undefined;
+  const path = resolve(given);
+  const readable = await access(path, constants.R_OK).then(
+    () => true,
+    () => false,
+  );
+  return readable && (await stat(path)).isFile() ? path : undefined;
 }
 
 /** The directory that a source is, where it is one. */

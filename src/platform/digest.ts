@@ -1,5 +1,5 @@
 import { createHash, type Hash } from 'node:crypto';
-import { createReadStream } from 'node:fs';
+import { open } from 'node:fs/promises';
 
 /** Hex SHA-256 of bytes or of a string's UTF-8. */
 export function sha256(data: string | Uint8Array): string {
@@ -39,11 +39,36 @@ export async function digestFile(path: string, also: readonly ('md5' | 'sha1')[]
   const hashes = new Map<string, Hash>();
   for (const name of ['sha256', ...also]) hashes.set(name, createHash(name));
   let size = 0;
-  for await (const chunk of createReadStream(path, { highWaterMark: 1 << 20 })) {
-    const bytes = chunk as Buffer;
+  for await (const bytes of chunksOf(path)) {
     size += bytes.length;
     for (const hash of hashes.values()) hash.update(bytes);
   }
   const digests = Object.fromEntries([...hashes].map(([name, hash]) => [name, hash.digest('hex')]));
   return { size, ...digests } as unknown as FileDigests;
+}
+
+const CHUNK = 1 << 20;
+
+/**
+ * A file's bytes in order. While one chunk is looked at the next is read, into one of two buffers: a chunk is valid
+ * until the one after it is asked for. (A stream makes a new buffer for each, and leaves a kernel's size in garbage.)
+ */
+async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
+  const file = await open(path);
+  let buffers: readonly [Buffer, Buffer] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
+  let reading = file.read(buffers[0], 0, CHUNK);
+  try {
+    for (;;) {
+      const { bytesRead } = await reading;
+      if (bytesRead === 0) return;
+      const chunk = buffers[0].subarray(0, bytesRead);
+      buffers = [buffers[1], buffers[0]];
+      reading = file.read(buffers[0], 0, CHUNK);
+      yield chunk;
+    }
+  } finally {
+    // Who looks no further may leave a chunk that is still being read.
+    await reading.catch(() => undefined);
+    await file.close();
+  }
 }

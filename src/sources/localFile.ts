@@ -10,7 +10,7 @@ import { isAlive } from '../platform/process.ts';
 import type { Attempt } from './failures.ts';
 import { Digester } from './hashing.ts';
 import { describeMismatch, findMismatch, olderDigests, type Pins } from './pins.ts';
-import { addToStore, findInStore, partialDirectory } from './store.ts';
+import { addToStore, findInStore, hasFileOf, partialDirectory } from './store.ts';
 
 /**
  * Copies a local file into the store, digesting it on the way; only the copy that was digested is ever used. What the
@@ -43,6 +43,7 @@ export async function takeLocalFile(
 
 /** What the store has of a file, both read through now; undefined for what has to be copied, and for what is not as pinned. */
 async function storedAlready(path: string, pins: Pins, cacheDirectory: string) {
+  if (!(await hasFileOf(cacheDirectory, (await stat(path)).size))) return undefined;
   const digests = await digestFile(path).catch((error: unknown) => {
     // Copying it fails in the same way, and says so.
     if (hasErrno(error, 'EACCES', 'EIO', 'ENOENT')) return undefined;

@@ -1,8 +1,8 @@
-import { chmod, lstat, mkdir, rename, rm } from 'node:fs/promises';
+import { chmod, lstat, mkdir, rename, rm, stat } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile, type FileDigests } from '../platform/digest.ts';
 import { hasErrno } from '../platform/errors.ts';
-import { syncDirectory, syncFile } from '../platform/files.ts';
+import { listIfAny, syncDirectory, syncFile } from '../platform/files.ts';
 import { describeMismatch, findMismatch, olderDigests, type Pins } from './pins.ts';
 
 /** Where the store keeps the file of that digest. */
@@ -40,6 +40,18 @@ export async function findInStore(cacheDirectory: string, sha256: string, pins: 
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return { status: 'absent' };
     throw error;
   }
+}
+
+/** Whether the store has a file of that many bytes; without one there is no need to ask what a file's digest is. */
+export async function hasFileOf(cacheDirectory: string, size: number): Promise<boolean> {
+  const root = join(cacheDirectory, 'sources', 'sha256');
+  for (const prefix of await listIfAny(root)) {
+    for (const name of await listIfAny(join(root, prefix))) {
+      const found = await stat(join(root, prefix, name)).catch(() => undefined);
+      if (found?.size === size) return true;
+    }
+  }
+  return false;
 }
 
 async function drop(path: string, reason: string): Promise<StoreEntry> {
