@@ -1,6 +1,8 @@
-import { readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
+import { digestOf } from '../../src/platform/digest.ts';
+import { Keys } from '../../src/server/api/once.ts';
 import { sampleHome } from '../support/kiln.ts';
 import { type Served, serveApi } from './serving.ts';
 
@@ -219,6 +221,89 @@ describe('channels', () => {
     const problem = await send('POST', '/channels/lts%2Fnothing/rollback', { reason: 'why not' });
     expect(problem.status).toBe(404);
     expect(problem.headers.get('content-type')).toBe('application/problem+json');
+  });
+});
+
+describe('a channel', () => {
+  const generation = async () => (await document<{ generation: number }>('/channels/lts%2Fonce')).generation;
+
+  it('is flipped once for an idempotency key, however often that is asked', async () => {
+    const { bundles } = await document<{ bundles: { id: string }[] }>('/bundles');
+    for (const [index, bundle] of [...bundles, ...bundles].slice(0, 3).entries()) {
+      const body = { bundle: bundle.id, reason: `number ${index + 1}` };
+      expect((await send('POST', '/channels/lts%2Fonce/publish', body)).status).toBe(200);
+    }
+    const before = await generation();
+    const headers = { 'idempotency-key': 'back-1' };
+    const ask = () => send('POST', '/channels/lts%2Fonce/rollback', { reason: 'it panics' }, headers);
+    const first = await (await ask()).json();
+    expect(await (await ask()).json()).toEqual(first);
+    expect(await generation()).toBe(before - 1);
+    const other = await send('POST', '/channels/lts%2Fonce/rollback', { reason: 'again' }, headers);
+    expect(other.status).toBe(422);
+  });
+
+  it('is not flipped by a request while another one with its key is under way, or was cut off', async () => {
+    const key = `${served.bearer.publisher.slice('Bearer kiln_'.length).split('_')[0]} back-2`;
+    const path = '/api/v1/channels/lts%2Fonce/rollback';
+    const body = digestOf({ path, body: { reason: 'it panics', force: false } });
+    void new Keys(served.ledger, 'flips').around(key, body, () => new Promise(() => undefined));
+    const before = await generation();
+    const headers = { 'idempotency-key': 'back-2' };
+    const again = await send('POST', '/channels/lts%2Fonce/rollback', { reason: 'it panics' }, headers);
+    expect(again.status).toBe(409);
+    expect(await generation()).toBe(before);
+  });
+
+  it('gets what another one has, for a reason', async () => {
+    const reason = 'a week without a panic';
+    const promoted = await send('POST', '/channels/lts%2Fstable/promote', { from: 'sample/ne2k', reason });
+    const { bundle } = await document<{ bundle: string }>('/channels/sample%2Fne2k');
+    expect(await promoted.json()).toEqual({ channel: 'lts/stable', generation: 1, bundle, flipped: true });
+    const again = await send('POST', '/channels/lts%2Fstable/promote', { from: 'sample/ne2k', reason });
+    expect(await again.json()).toMatchObject({ generation: 1, flipped: false });
+    const { flips } = await document<{ flips: object[] }>('/channels/lts%2Fstable/history');
+    expect(flips).toMatchObject([{ reason, by: 'publisher', to: 1 }]);
+    const nothing = await send('POST', '/channels/lts%2Fstable/promote', { from: 'lts/nothing', reason });
+    expect(nothing.status).toBe(400);
+  });
+
+  it('that is pinned stays where it is until it is unpinned, unless it is forced', async () => {
+    const pin = () => send('POST', '/channels/lts%2Fonce/pin', { reason: 'exam week' });
+    const first = (await (await pin()).json()) as { pin: object };
+    expect(first.pin).toMatchObject({ by: 'publisher', reason: 'exam week' });
+    expect(await (await pin()).json()).toEqual(first);
+    expect(await document('/channels/lts%2Fonce')).toMatchObject({ pin: first.pin });
+    const back = (force: boolean) =>
+      send('POST', '/channels/lts%2Fonce/rollback', { to: 1, reason: 'it panics', force });
+    const held = await back(false);
+    expect(held.status).toBe(409);
+    expect(await held.json()).toMatchObject({ detail: expect.stringContaining('exam week') });
+    expect((await back(true)).status).toBe(200);
+    const unpin = () => send('POST', '/channels/lts%2Fonce/unpin', {});
+    expect(await (await unpin()).json()).toEqual({ channel: 'lts/once', pinned: first.pin });
+    expect(await (await unpin()).json()).toEqual({ channel: 'lts/once', pinned: null });
+    expect((await send('POST', '/channels/lts%2Fnothing/pin', { reason: 'why not' })).status).toBe(404);
+  });
+
+  it('is followed by the nodes that are told to, until they are not', async () => {
+    const follow = () =>
+      send('PUT', '/canaries/52:54:00:12:34:56', { channel: 'sample/ne2k', reason: 'to try it' });
+    expect(await (await follow()).json()).toMatchObject({ mac: '52-54-00-12-34-56', by: 'publisher' });
+    expect((await follow()).status).toBe(200);
+    const link = join(served.home.tftp, 'nodes/52-54-00-12-34-56');
+    expect(readlinkSync(link)).toBe('../sample/ne2k');
+    expect(await document('/canaries')).toMatchObject({
+      nodes: [{ mac: '52-54-00-12-34-56', channel: 'sample/ne2k', reason: 'to try it' }],
+    });
+    const leave = () => send('DELETE', '/canaries/52-54-00-12-34-56', undefined);
+    expect((await leave()).status).toBe(200);
+    expect(existsSync(link)).toBe(false);
+    expect(await document('/canaries')).toEqual({ nodes: [] });
+    expect((await leave()).status).toBe(404);
+    const unknown = { channel: 'lts/nothing', reason: 'why not' };
+    expect((await send('PUT', '/canaries/52-54-00-12-34-56', unknown)).status).toBe(400);
+    expect((await send('PUT', '/canaries/52-54-00', unknown)).status).toBe(400);
   });
 });
 

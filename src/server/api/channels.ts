@@ -1,5 +1,4 @@
 import { z } from '@hono/zod-openapi';
-import { findBundle } from '../../bundle/index.ts';
 import { KilnError } from '../../platform/errors.ts';
 import { readlinkIfAny } from '../../platform/files.ts';
 import type { Home } from '../../platform/home.ts';
@@ -9,15 +8,15 @@ import {
   type Generation,
   linkPath,
   listStates,
-  publishBundle,
   readChannel,
   readState,
-  rollback,
 } from '../../publish/index.ts';
-import { notFound } from '../problem.ts';
 import { secondsByBundle, sizesOf } from './bundles.ts';
-import { type Api, name, nameOf, PAGE, pageOf } from './route.ts';
-import { channel, channelName, flip, generation, listOf, published, reason } from './schemas.ts';
+import { flipRoutes } from './flips.ts';
+import { holdRoutes } from './holds.ts';
+import { knownChannel } from './known.ts';
+import { type Api, PAGE, pageOf } from './route.ts';
+import { channel, channelName, flip, generation, listOf } from './schemas.ts';
 import type { Server } from './server.ts';
 
 export function channelRoutes(api: Api, server: Server): void {
@@ -48,7 +47,7 @@ export function channelRoutes(api: Api, server: Server): void {
       params: { channel: channelName },
       answers: channel,
     },
-    async ({ params }) => describe(home, known(params.channel, await readState(home, params.channel))),
+    async ({ params }) => describe(home, knownChannel(params.channel, await readState(home, params.channel))),
   );
   api.route(
     {
@@ -66,7 +65,7 @@ export function channelRoutes(api: Api, server: Server): void {
       }),
     },
     async ({ params, query }) => {
-      const record = known(params.channel, await readChannel(home, params.channel));
+      const record = knownChannel(params.channel, await readChannel(home, params.channel));
       const newest = record.generations.toReversed();
       const { items, next } = pageOf(newest, (one) => String(one.generation), query);
       const seconds = secondsByBundle(server.hub.jobs());
@@ -78,54 +77,8 @@ export function channelRoutes(api: Api, server: Server): void {
       };
     },
   );
-  changeRoutes(api, server);
-}
-
-const FORCE = z.boolean().default(false).openapi({ description: 'flip a pinned channel all the same' });
-
-function changeRoutes(api: Api, { home }: Server): void {
-  const common = {
-    method: 'post',
-    tag: 'channels',
-    role: 'publisher',
-    params: { channel: channelName },
-  } as const;
-  api.route(
-    {
-      ...common,
-      path: '/channels/{channel}/publish',
-      summary: 'Point a channel to a bundle, after verifying it',
-      body: z.strictObject({ bundle: name, reason, force: FORCE }),
-      answers: published,
-    },
-    async ({ params, body, who }) => {
-      const options = { by: nameOf(who), reason: body.reason, force: body.force };
-      return publishBundle(home, await findBundle(home, body.bundle), params.channel, options);
-    },
-  );
-  api.route(
-    {
-      ...common,
-      path: '/channels/{channel}/rollback',
-      summary: 'Point a channel back, after verifying what it points back to',
-      body: z.strictObject({
-        to: z.int().min(1).optional().openapi({ description: 'a generation; by default the one before' }),
-        reason,
-        force: FORCE,
-      }),
-      answers: published,
-    },
-    async ({ params, body, who }) => {
-      known(params.channel, await readState(home, params.channel));
-      const options = { by: nameOf(who), reason: body.reason, force: body.force };
-      return rollback(home, params.channel, body.to, options);
-    },
-  );
-}
-
-function known<T>(channelPath: string, found: T | undefined): T {
-  if (found === undefined) throw notFound(`there is no channel ${channelPath}`);
-  return found;
+  flipRoutes(api, server);
+  holdRoutes(api, server);
 }
 
 async function describe(home: Home, state: ChannelState): Promise<z.input<typeof channel>> {

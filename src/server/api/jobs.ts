@@ -6,7 +6,8 @@ import { isSettled, type Job, variantStatus } from '../../queue/job.ts';
 import type { Ledger } from '../../queue/ledger.ts';
 import type { Submitted } from '../../queue/queue.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../../queue/request.ts';
-import { HttpError, notFound } from '../problem.ts';
+import { notFound } from '../problem.ts';
+import { IDEMPOTENCY_KEY, Keys, keyOf } from './once.ts';
 import { type Api, json, nameOf, PAGE, pageOf } from './route.ts';
 import { channelName, event, job, jobId, listOf, priority, reason, reference } from './schemas.ts';
 import type { Server } from './server.ts';
@@ -49,25 +50,17 @@ export function jobRoutes(api: Api, server: Server): void {
       summary: 'Queue builds: a job for each recipe; one that waits or runs for the same inputs is joined',
       tag,
       role: 'builder',
-      headers: {
-        'idempotency-key': z.string().max(200).optional().openapi({
-          description:
-            'the same key with the same body gives the same jobs for a day, whatever became of them',
-        }),
-      },
+      headers: IDEMPOTENCY_KEY,
       body: order,
       status: 201,
       answers: z.object({ jobs: listOf(job.extend({ joined: z.boolean() })) }),
     },
     async ({ body, context, who }) => {
-      const key = context.req.header('idempotency-key');
-      if (key !== undefined && !/^[\x21-\x7e]{1,200}$/.test(key)) {
-        throw new HttpError(400, 'Not a valid request', 'an Idempotency-Key has 1 to 200 visible characters');
-      }
+      const key = keyOf(context);
       const requests = await requestsFor(server, body);
       const submit = () => ledger.submit(requests);
       const submitted =
-        key === undefined ? submit() : once(ledger, `${who?.id ?? ''} ${key}`, digestOf(body), submit);
+        key === undefined ? submit() : submitOnce(ledger, `${who?.id ?? ''} ${key}`, digestOf(body), submit);
       return json(
         context,
         { jobs: submitted.map(({ job: one, joined }) => ({ ...describeJob(one), joined })) },
@@ -180,32 +173,14 @@ function jobOf(ledger: Ledger, id: string): Job {
   return found;
 }
 
-interface Remembered {
-  readonly key: string;
-  readonly body: string;
-  readonly at: number;
-  readonly jobs: readonly string[];
-}
-
-const REMEMBERED_MS = 86_400_000;
-const REMEMBERED = 1000;
-
-/** Submits once for a key: the keys of the last day are in the record, written together with the jobs. */
-function once(ledger: Ledger, key: string, body: string, submit: () => Submitted[]): Submitted[] {
-  return ledger.write(() => {
-    const now = ledger.now();
-    const all = JSON.parse(ledger.fact('idempotency') ?? '[]') as Remembered[];
-    const recent = all.filter(({ at }) => at > now - REMEMBERED_MS).slice(-REMEMBERED);
-    const before = recent.find((one) => one.key === key);
-    if (before !== undefined) {
-      if (before.body === body) return before.jobs.map((id) => ({ job: jobOf(ledger, id), joined: true }));
-      throw new HttpError(422, 'Key used', 'this Idempotency-Key was used with another body');
-    }
-    const submitted = submit();
-    const entry: Remembered = { key, body, at: now, jobs: submitted.map(({ job: one }) => one.id) };
-    ledger.setFact('idempotency', JSON.stringify([...recent, entry]));
-    return submitted;
+/** Submits once for a key: it is noted together with the jobs. */
+function submitOnce(ledger: Ledger, key: string, body: string, submit: () => Submitted[]): Submitted[] {
+  let first: Submitted[] | undefined;
+  const ids = new Keys(ledger, 'jobs').within(key, body, () => {
+    first = submit();
+    return first.map(({ job: one }) => one.id);
   });
+  return first ?? ids.map((id) => ({ job: jobOf(ledger, id), joined: true }));
 }
 
 /** A job as the API shows it: without the paths of this machine that its specification has. */

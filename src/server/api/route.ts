@@ -21,7 +21,7 @@ type Fields<S extends Shape> = z.output<z.ZodObject<S>>;
 
 /** One route: what validates a request, what documents it and what types its handler. */
 export interface RouteSpec<P extends Shape, Q extends Shape, B extends z.ZodType, R extends z.ZodType> {
-  readonly method: 'get' | 'post' | 'put';
+  readonly method: 'get' | 'post' | 'put' | 'delete';
   /** As OpenAPI writes it: `/jobs/{job}`. */
   readonly path: string;
   readonly summary: string;

@@ -109,6 +109,13 @@ export const flip = z.object({
   to: z.int(),
 });
 
+export const pin = z.object({
+  at: z.string(),
+  by: z.string(),
+  reason: z.string(),
+  generation: z.int().nullable().openapi({ description: 'where it was when it was pinned' }),
+});
+
 export const channel = z
   .object({
     name: z.string(),
@@ -117,9 +124,7 @@ export const channel = z
     target: z.string().nullable().openapi({ description: 'as the symlink says it' }),
     since: z.string().nullable(),
     generations: z.int().openapi({ description: 'how many there have been' }),
-    pin: z
-      .object({ at: z.string(), by: z.string(), reason: z.string(), generation: z.int().nullable() })
-      .nullable(),
+    pin: pin.nullable(),
   })
   .openapi('Channel');
 
@@ -129,3 +134,13 @@ export const published = z.object({
   bundle: z.string(),
   flipped: z.boolean(),
 });
+
+export const canary = z
+  .object({
+    mac: z.string().openapi({ description: 'as aa-bb-cc-dd-ee-ff' }),
+    channel: z.string(),
+    at: z.string(),
+    by: z.string(),
+    reason: z.string(),
+  })
+  .openapi('Canary');
