@@ -2,9 +2,8 @@ import { mkdirSync } from 'node:fs';
 import { dirname } from 'node:path';
 import { DatabaseSync } from 'node:sqlite';
 import { KilnError } from '../platform/errors.ts';
-
-/** Grows with every change to the tables; a record of another version is not read. */
-const VERSION = 2;
+import { backupFile, migrate, VERSION, versionOf } from './migrate.ts';
+import { inTransaction } from './transaction.ts';
 
 const SCHEMA = `
 CREATE TABLE jobs (
@@ -32,30 +31,52 @@ PRAGMA user_version = ${VERSION};
 
 /**
  * Opens the record, and makes it where there is none: a write-ahead log, and every commit on the disk before it
- * is believed (synchronous=FULL).
- * @throws KilnError `integrity` for a file that is no record of this version
+ * is believed (synchronous=FULL). One of an older version is brought to this one, and kept beside as it was.
+ * @throws KilnError `integrity` for a file that is no record, or one of a newer Kiln; `locked` for an older one that
+ *   another process has open
  */
 export function openDatabase(file: string): DatabaseSync {
   mkdirSync(dirname(file), { recursive: true });
-  const database = new DatabaseSync(file);
   try {
-    database.exec('PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
-    inTransaction(database, () => {
-      const version = versionOf(database);
-      if (version === 0) database.exec(SCHEMA);
-      else if (version !== VERSION) throw damaged(file, `it is of version ${version}, not ${VERSION}`);
-    });
-    return database;
-  } catch (error) {
+    const database = connect(file);
+    const version = versionOf(database);
+    if (version === VERSION) return database;
     database.close();
-    if (/not a database|malformed|already exists/.test(String(error)))
+    if (version > VERSION) throw newer(file, version);
+    migrate(file);
+    return connect(file);
+  } catch (error) {
+    if (error instanceof SyntaxError || /not a database|malformed|already exists/.test(String(error)))
       throw damaged(file, (error as Error).message);
     throw error;
   }
 }
 
-function versionOf(database: DatabaseSync): number {
-  return Number(database.prepare('PRAGMA user_version').get()?.user_version ?? 0);
+function connect(file: string): DatabaseSync {
+  const database = new DatabaseSync(file);
+  try {
+    database.exec('PRAGMA busy_timeout = 20000; PRAGMA journal_mode = WAL; PRAGMA synchronous = FULL');
+    if (versionOf(database) === 0) {
+      inTransaction(database, () => {
+        if (versionOf(database) === 0) database.exec(SCHEMA);
+      });
+    }
+    return database;
+  } catch (error) {
+    database.close();
+    throw error;
+  }
+}
+
+function newer(file: string, version: number): KilnError {
+  return new KilnError(
+    'integrity',
+    `the queue's record is of version ${version}, and this Kiln reads those up to ${VERSION}`,
+    {
+      place: { file },
+      hint: `run the newer Kiln that has written it; ${backupFile(file, VERSION)}, where it is, is the record as it was before`,
+    },
+  );
 }
 
 function damaged(file: string, reason: string): KilnError {
@@ -63,17 +84,4 @@ function damaged(file: string, reason: string): KilnError {
     place: { file },
     hint: 'delete it, with the files of the same name that end in -wal and -shm: what waits is forgotten, no bundle and no channel is',
   });
-}
-
-/** Runs an action as one transaction: all of what it writes, or nothing when it throws. */
-export function inTransaction<T>(database: DatabaseSync, action: () => T): T {
-  database.exec('BEGIN IMMEDIATE');
-  try {
-    const result = action();
-    database.exec('COMMIT');
-    return result;
-  } catch (error) {
-    if (database.isTransaction) database.exec('ROLLBACK');
-    throw error;
-  }
 }

@@ -1,5 +1,5 @@
 import type { DatabaseSync } from 'node:sqlite';
-import { inTransaction } from './database.ts';
+import { inTransaction } from './transaction.ts';
 
 interface Waiting {
   readonly run: () => void;

@@ -5,11 +5,12 @@ import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { isStillAlive, type ProcessIdentity } from '../platform/identity.ts';
-import { inTransaction, openDatabase } from './database.ts';
+import { openDatabase } from './database.ts';
 import { GroupCommit } from './groupCommit.ts';
 import { isSettled, type Job, type JobRequest, type QueueEvent, type QueueNews } from './job.ts';
 import { cancel, join, leave, othersOf, prioritise, type Refusal, retry, type Step } from './machine.ts';
 import type { Queue, Submitted } from './queue.ts';
+import { inTransaction } from './transaction.ts';
 import { Wake, watchDatabase } from './wake.ts';
 
 /** Where a home keeps its record. Deleting it forgets what waits, and no bundle and no channel. */
