@@ -1,10 +1,12 @@
 import { resolve } from 'node:path';
 import type { Hono } from 'hono';
+import { ownIdentity } from '../platform/identity.ts';
 import { EmbeddedHand } from '../queue/embedded.ts';
 import { executeIn } from '../queue/execute.ts';
 import type { Ledger } from '../queue/ledger.ts';
 import { connectRedis, redisWarnings } from '../queue/redis.ts';
 import { Runner } from '../queue/runner.ts';
+import { noteWorkers, workerName } from '../queue/workers.ts';
 import { openCoordinator, storeToken } from '../server/coordinator.ts';
 import type { Hub } from '../server/hub.ts';
 import type { Log } from '../server/log.ts';
@@ -30,6 +32,7 @@ export function prepareOwn(
   log: Log,
 ): Crew {
   const { grace: graceSeconds, labels = {} } = options;
+  noteWorkers(ledger, [{ worker: workerName(ownIdentity()), labels }]);
   const runner = new Runner({
     hand: new EmbeddedHand(ledger, { labels }),
     slots: numberOf(settings, 'jobs'),

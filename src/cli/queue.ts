@@ -6,6 +6,7 @@ import { serving } from '../queue/build.ts';
 import { isSettled, type Job, type QueueEvent, type VariantStatus, variantStatus } from '../queue/job.ts';
 import { hasLedger, Ledger } from '../queue/ledger.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../queue/request.ts';
+import { connectedWorkers, formatLabels, missingWorker } from '../queue/workers.ts';
 import {
   addSourceOptions,
   type Context,
@@ -97,15 +98,24 @@ function registerAdd(queue: Command): void {
       labels: options.require ?? {},
     };
     const requests = await Promise.all(chosen.map((one) => requestFor(one, wish)));
-    const submitted = withLedger(context, (ledger) => ledger.submit(requests));
+    const { submitted, connected } = withLedger(context, (ledger) => ({
+      submitted: ledger.submit(requests),
+      connected: connectedWorkers(ledger),
+    }));
     if (context.json) return printJson({ jobs: submitted.flatMap(({ job }) => rowsOf(job)) });
     for (const { job, joined } of submitted) {
       const names = job.variants.map((variant) => `${job.recipe}:${variant}`).join(', ');
       print(`${job.id}  ${joined ? 'joined' : 'queued'}  ${names}`);
     }
-    if (serving(context.home) === undefined) note('Nobody serves this queue now: kiln serve does.');
+    if (serving(context.home) === undefined) return note(NOBODY_SERVES);
+    for (const { job } of submitted) {
+      const missing = missingWorker(job, connected);
+      if (missing !== undefined) note(`${job.id} ${missing}`);
+    }
   });
 }
+
+const NOBODY_SERVES = 'Nobody serves this queue now: kiln serve does.';
 
 function registerLook(queue: Command): void {
   const list = queue
@@ -129,20 +139,32 @@ function registerLook(queue: Command): void {
     .argument('<JOB>', 'its id, from kiln queue list')
     .action(async (id: string) => {
       const context = await contextOf(show);
-      const { job, events } = withLedger(context, (ledger) => ({
+      const { job, events, missing } = withLedger(context, (ledger) => ({
         job: ledger.job(id),
         events: ledger.historyOf(id),
+        missing: missingWorker(ledger.job(id), connectedWorkers(ledger)),
       }));
-      if (context.json) return printJson({ job: { ...job, jobs: rowsOf(job) }, events });
+      if (context.json) {
+        return printJson({ job: { ...job, jobs: rowsOf(job), waitsFor: missing ?? null }, events });
+      }
       print(
-        `${styled('bold', job.id, process.stdout)}  ${job.state}${job.why === null ? '' : `: ${job.why}`}\n`,
+        `${styled('bold', job.id, process.stdout)}  ${job.state}${job.why === null ? '' : `: ${job.why}`}`,
       );
+      if (Object.keys(job.labels).length > 0) print(`requires ${formatLabels(job.labels)}`);
+      if (missing !== undefined) print(styled('yellow', missing, process.stdout));
+      print('');
       print(`${listTable(rowsOf(job))}\n`);
       for (const event of events) {
         const line = describeNews(event);
         if (line !== undefined) print(`${iso(event.at)}  ${line}`);
       }
+      if (isLeftAlone(job) && serving(context.home) === undefined) note(NOBODY_SERVES);
     });
+}
+
+/** True for a job that waits, and that no kiln build waits for and runs. */
+function isLeftAlone(job: Job): boolean {
+  return job.state === 'waiting' && job.followers.length === 0;
 }
 
 function registerSteer(queue: Command): void {

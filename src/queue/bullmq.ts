@@ -12,9 +12,11 @@ import {
   tokenOf,
 } from './carried.ts';
 import { type Lease, type Outcome, suits } from './job.ts';
+import { Presence } from './presence.ts';
 import type { Beat, Hand } from './queue.ts';
 import { labelsOf, type RedisNames, redisNames, within } from './redis.ts';
 import { Wake } from './wake.ts';
+import { workerName } from './workers.ts';
 
 export interface BullmqOptions {
   readonly redis: Redis;
@@ -52,6 +54,7 @@ export class BullmqHand implements Hand {
   readonly #names: RedisNames;
   readonly #identity = ownIdentity();
   readonly #wake = new Wake();
+  readonly #presence: Presence;
   readonly #carriers = new Map<string, Carrier>();
   readonly #held = new Map<Lease, Held>();
   readonly #payloads = new WeakMap<Lease, Payload>();
@@ -68,6 +71,8 @@ export class BullmqHand implements Hand {
     this.#names = options.names ?? redisNames();
     this.leaseMs = options.leaseMs ?? LEASE_MS;
     this.#stalledCheckMs = options.stalledCheckMs ?? Math.ceil(this.leaseMs / 3);
+    const connected = { worker: workerName(this.#identity), labels: this.#labels };
+    this.#presence = new Presence(this.#redis, this.#names, connected, this.leaseMs);
   }
 
   static async open(options: BullmqOptions): Promise<BullmqHand> {
@@ -177,10 +182,9 @@ export class BullmqHand implements Hand {
   }
 
   async #tell(lease: Lease, delivery: Delivery, events: readonly BuildEvent[]): Promise<void> {
-    const { host, pid } = this.#identity;
     const progress: Progress = {
       token: lease.token,
-      worker: `${host}/${pid}`,
+      worker: workerName(this.#identity),
       identity: this.#identity,
       events,
     };
@@ -211,6 +215,7 @@ export class BullmqHand implements Hand {
   }
 
   async close(): Promise<void> {
+    await this.#presence.leave();
     this.#news.disconnect();
     await Promise.all(
       [...this.#carriers.values()].map((carrier) => carrier.close(true).catch(() => undefined)),

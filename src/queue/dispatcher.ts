@@ -18,8 +18,10 @@ import {
 import { isSettled, type Job, type Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import { finish, lapse, type Refusal, recall, type Step, take } from './machine.ts';
+import { presentWorkers } from './presence.ts';
 import { queueName, type RedisNames, redisNames } from './redis.ts';
 import { type CarriedQueue, type Heard, Routes } from './routes.ts';
+import { noteWorkers } from './workers.ts';
 
 export interface DispatcherOptions {
   readonly ledger: Ledger;
@@ -41,6 +43,8 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
 /** Everything is held against Redis so often: an event that was missed keeps no job. */
 const LOOK_AGAIN_MS = 30_000;
+/** How often it is looked who is connected. */
+const COUNT_WORKERS_MS = 1000;
 /** Jobs that are dealt with at once: their writes share commits, and their questions trips to Redis. */
 const LANES = 64;
 const STOPPED_FOR_S = 86_400;
@@ -71,6 +75,8 @@ export class Dispatcher {
   #mustReconcile = true;
   /** When everything was last held against Redis, in milliseconds of this process's own clock. */
   #reconciled = 0;
+  /** When it was last looked who is connected. */
+  #counted = Number.NEGATIVE_INFINITY;
   #idle = false;
   /** What went wrong last, and how often in a row. */
   #trouble = '';
@@ -138,6 +144,7 @@ export class Dispatcher {
 
   async #step(): Promise<void> {
     await this.#checkOwner();
+    await this.#countWorkers();
     if (this.#mustReconcile || performance.now() > this.#reconciled + LOOK_AGAIN_MS) await this.#reconcile();
     const heard = Map.groupBy(this.#heard.splice(0), ({ delivery }) => jobIdOf(delivery));
     await together([...heard.values()], async (news) => {
@@ -174,6 +181,12 @@ export class Dispatcher {
     }
     await this.#redis.set(this.#names.owner, this.#owner);
     this.#mustReconcile = true;
+  }
+
+  async #countWorkers(): Promise<void> {
+    if (performance.now() < this.#counted + COUNT_WORKERS_MS) return;
+    noteWorkers(this.#ledger, await presentWorkers(this.#redis, this.#names));
+    this.#counted = performance.now();
   }
 
   async #reconcile(): Promise<void> {

@@ -4,6 +4,7 @@ import { type Holder, type Job, type Lease, type Outcome, suits } from './job.ts
 import type { Ledger } from './ledger.ts';
 import { finish, lapse, take } from './machine.ts';
 import type { Beat, Hand } from './queue.ts';
+import { workerName } from './workers.ts';
 
 export interface EmbeddedOptions {
   /** Only these jobs are taken; all by default. */
@@ -85,8 +86,11 @@ export class EmbeddedHand implements Hand {
   }
 
   #holder(): Holder {
-    const { host, pid } = this.#identity;
-    return { worker: `${host}/${pid}`, identity: this.#identity, until: this.#ledger.now() + this.leaseMs };
+    return {
+      worker: workerName(this.#identity),
+      identity: this.#identity,
+      until: this.#ledger.now() + this.leaseMs,
+    };
   }
 
   async beat(lease: Lease): Promise<Beat> {

@@ -5,6 +5,9 @@ import type { ProcessIdentity } from '../platform/identity.ts';
 /** What is to be built, in words: a worker's job without what only the machine that runs it can say. */
 export type BuildSpec = Omit<WorkerJob, 'home' | 'jobs' | 'pool'>;
 
+/** What a worker is, or must be, e.g. `{arch: 'i386'}`. */
+export type Labels = Readonly<Record<string, string>>;
+
 /** What is asked of the queue. */
 export interface JobRequest {
   /** Digest of all that decides the outcome: a job that waits or runs under the same key is joined. */
@@ -14,8 +17,8 @@ export interface JobRequest {
   readonly spec: BuildSpec;
   /** Higher runs first; jobs of one priority in the order of their submission. */
   readonly priority: number;
-  /** What a worker must be, e.g. `{arch: i386}`. */
-  readonly labels: Readonly<Record<string, string>>;
+  /** What a worker must be. */
+  readonly labels: Labels;
   /** How often a failure that may pass is tried in all, from 1 on. */
   readonly attempts: number;
 }
@@ -129,6 +132,6 @@ export function isFinal(result: VariantResult): boolean {
 }
 
 /** True when a worker of these labels is what the job requires. */
-export function suits(job: Pick<Job, 'labels'>, labels: Readonly<Record<string, string>>): boolean {
+export function suits(job: Pick<Job, 'labels'>, labels: Labels): boolean {
   return Object.entries(job.labels).every(([name, value]) => labels[name] === value);
 }

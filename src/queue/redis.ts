@@ -11,6 +11,10 @@ export interface RedisNames {
   readonly owner: string;
   /** A channel: something is to be taken, or to be stopped. */
   readonly news: string;
+  /** A set: the workers that there are, or were. */
+  readonly workers: string;
+  /** What one of them is; gone when it is not heard of. */
+  worker(id: string): string;
   /** A key that holds the highest token under which a dispatch is to be stopped. */
   stopped(dispatch: string): string;
 }
@@ -21,6 +25,8 @@ export function redisNames(prefix = 'kiln'): RedisNames {
     queues: `${prefix}:queues`,
     owner: `${prefix}:owner`,
     news: `${prefix}:news`,
+    workers: `${prefix}:workers`,
+    worker: (id) => `${prefix}:worker:${id}`,
     stopped: (dispatch) => `${prefix}:stopped:${dispatch}`,
   };
 }

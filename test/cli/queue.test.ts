@@ -95,6 +95,31 @@ describe('kiln queue', () => {
     ledger.close();
   });
 
+  it('says what a job requires, and when nobody who is connected has it', async () => {
+    const home = freshDirectory('queue');
+    const [arm] = await add(home, 'sample:ne2k', '--require', 'arch=arm,kvm=no');
+    const id = arm?.id ?? '';
+    const waits = 'waits for a worker with arch=arm, kvm=no: none is connected';
+    const shown = await kiln(['queue', 'show', id, '--home', home]);
+    expect(shown.stdout).toContain(`requires arch=arm, kvm=no\n${waits}\n`);
+    expect(shown.stderr).toMatch(/Nobody serves this queue/);
+    const server = await serve(home, '--labels', 'arch=i386');
+    const added = await kiln(['queue', 'add', 'sample:all', '--require', 'arch=arm', '--home', home]);
+    expect(added.stderr).toMatch(/j\w+ waits for a worker with arch=arm: none is connected/);
+    const document = async (job: string) =>
+      JSON.parse((await kiln(['queue', 'show', job, '--json', '--home', home])).stdout) as unknown;
+    expect(await document(id)).toMatchObject({
+      job: { labels: { arch: 'arm', kvm: 'no' }, waitsFor: waits },
+    });
+    const ended = once(server, 'exit');
+    server.kill('SIGTERM');
+    await ended;
+    const [i386] = await add(home, 'sample:all', '--require', 'arch=i386', '--no-publish');
+    await serve(home, '--labels', 'arch=i386');
+    expect(await document(i386?.id ?? '')).toMatchObject({ job: { waitsFor: null } });
+    expect(await document(id)).toMatchObject({ job: { waitsFor: waits } });
+  });
+
   it('refuses what there is not, and changes nothing', async () => {
     const home = freshDirectory('queue');
     const [row] = await add(home, 'sample:ne2k');

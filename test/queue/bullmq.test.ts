@@ -7,6 +7,7 @@ import { Dispatcher } from '../../src/queue/dispatcher.ts';
 import { isSettled } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { connectRedis, redisNames, redisWarnings } from '../../src/queue/redis.ts';
+import { connectedWorkers, missingWorker } from '../../src/queue/workers.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { type Adapter, conformance, takeSoon, until } from './conformance.ts';
 import { modelTest } from './model.ts';
@@ -19,7 +20,7 @@ beforeAll(async () => {
 });
 afterAll(() => server.kill());
 
-async function open(url = server.url): Promise<Adapter> {
+async function open(url = server.url): Promise<Adapter & { readonly queue: Ledger }> {
   let clock = Date.UTC(2003, 7, 25);
   const queue = new Ledger(join(freshDirectory('fleet'), 'state.db'), () => clock);
   const redis = await connectRedis(url);
@@ -71,6 +72,30 @@ async function open(url = server.url): Promise<Adapter> {
 
 conformance('Redis', open);
 modelTest('Redis', open, 12);
+
+it('the record knows which workers are connected by Redis, and what they are', async () => {
+  const adapter = await open();
+  const { queue } = adapter;
+  const known = async (count: number) => {
+    while (connectedWorkers(queue).length !== count) {
+      await queue.wake.wait(queue.wake.count, 50, new AbortController().signal);
+    }
+    return connectedWorkers(queue).map(({ labels }) => labels);
+  };
+  const [job] = queue.submit([request('picky', { labels: { arch: 'arm' } })]).map((one) => one.job);
+  if (job === undefined) throw new Error('nothing was submitted');
+  await adapter.hand({ labels: { arch: 'i386' } });
+  expect(await known(1)).toEqual([{ arch: 'i386' }]);
+  expect(missingWorker(job, connectedWorkers(queue))).toBe(
+    'waits for a worker with arch=arm: none is connected',
+  );
+  const arm = await adapter.hand({ labels: { arch: 'arm', kvm: 'no' } });
+  expect(await known(2)).toContainEqual({ arch: 'arm', kvm: 'no' });
+  expect(missingWorker(job, connectedWorkers(queue))).toBeUndefined();
+  await arm.close();
+  expect(await known(1)).toEqual([{ arch: 'i386' }]);
+  await adapter.close();
+});
 
 describe('a Redis', () => {
   it('that was emptied gets every unfinished job again from the record; what it had is stopped', async () => {
