@@ -100,7 +100,7 @@ function policyOf(text: string): WatchPolicy {
 }
 
 async function watchOnce(context: Context, watching: WatchContext): Promise<void> {
-  const { report } = await lookOnce(watching, { upstream: 'now' });
+  const { report } = await lookOnce(watching, 'now');
   process.exitCode = exitCodeOf(report);
   if (context.json) return printJson(report);
   const lines = linesOf(report);

@@ -1,15 +1,10 @@
-import { resolve } from 'node:path';
+import PQueue from 'p-queue';
 import { digestOf } from '../platform/digest.ts';
-import { hasErrno, KilnError } from '../platform/errors.ts';
-import { listIfAny } from '../platform/files.ts';
-import { run } from '../platform/process.ts';
 import type { WatchRule } from '../recipe/schema.ts';
-import { gitEnvironment, isDirectory, locate } from '../sources/index.ts';
-import { type AskPatience, askFor, readText } from './ask.ts';
 import { type Candidate, candidatesOf } from './candidates.ts';
-import { type Listed, readListing } from './listing.ts';
-import { afterFailure, afterSuccess } from './pace.ts';
-import type { ListingMemory, WatchState } from './state.ts';
+import type { Listed } from './listing.ts';
+import { type Answer, type Asking, askListing, hostOf, placeOf, type Watched } from './listings.ts';
+import type { Validators, WatchState } from './state.ts';
 
 /** What looking for newer versions of one source came to. */
 export type Look =
@@ -27,46 +22,95 @@ export type Look =
  */
 export type Upstream = 'now' | 'due' | 'none';
 
-export interface Looking {
+/** What listings have answered, by where. */
+export type Answers = ReadonlyMap<string, Answer>;
+
+export interface Looking extends Asking {
   readonly state: WatchState;
-  readonly now: () => number;
-  /** From 0 up to 1, for the jitter. */
-  readonly chance: () => number;
-  readonly upstream: Upstream;
   readonly everyMs: (rule: WatchRule) => number;
-  readonly patience: AskPatience;
-  readonly signal: AbortSignal;
 }
 
-/** One rule of one source of one recipe. */
-export interface Watched {
-  /** Names the source in the state: the recipe's reference and the source's name. */
-  readonly id: string;
-  readonly rule: WatchRule;
-  readonly urls: readonly string[];
-  /** Where the recipe's relative paths start. */
-  readonly directory: string;
+/** Hosts that are asked at once. */
+const HOSTS = 8;
+
+/**
+ * Asks the listings of servers that are to be asked, each once, however many rules watch it: hosts side by side, the
+ * listings of one host one after another. Writes nothing down.
+ */
+export async function askAhead(
+  all: readonly Watched[],
+  upstream: Upstream,
+  looking: Looking,
+): Promise<Answers> {
+  const { state, now, everyMs } = looking;
+  const answers = new Map<string, Answer>();
+  const remote = all.filter((watched) => !isLocal(placeOf(watched)));
+  const due = remote.filter((watched) => mayAskAt(watched, upstream, state) <= now());
+  const places = [...Map.groupBy(due, placeOf)];
+  const hosts = new PQueue({ concurrency: HOSTS });
+  const asked = [
+    ...Map.groupBy(places, ([, [first]]) => (first === undefined ? '' : hostOf(first))).values(),
+  ];
+  await hosts.addAll(
+    asked.map((own) => async () => {
+      for (const [place, [first, ...others]] of own) {
+        if (first === undefined) continue;
+        const rules = [first, ...others];
+        const seen = rules.every((watched) => isSeen(watched, state));
+        const every = Math.min(...rules.map(({ rule }) => everyMs(rule)));
+        answers.set(place, await askListing(first, state.listings[place], seen, every, looking));
+      }
+    }),
+  );
+  return answers;
 }
 
-/** What was listed in this pass, by where: what many recipes watch is asked for once. */
-type Answers = Map<string, { listed?: readonly Listed[]; failed?: string }>;
+function isLocal(place: string): boolean {
+  return place.startsWith('/');
+}
 
-/** Looks at listings, one after another, each at most once in its life. */
+/** When a listing may be asked; one that a rule has not seen as it is, at once, unless its server has failed. */
+function mayAskAt(watched: Watched, upstream: Upstream, state: WatchState): number {
+  if (upstream === 'none') return Number.POSITIVE_INFINITY;
+  const memory = state.listings[placeOf(watched)];
+  const left = memory?.leaveUntil ?? 0;
+  if (upstream === 'now' || memory === undefined) return left;
+  return isSeen(watched, state) || memory.failures > 0 ? Math.max(left, memory.next) : left;
+}
+
+/**
+ * Whether a rule has seen its listing as it was last answered. A listing may have been told to one recipe and, after a
+ * kill or because of a fault in it, not to another: that one must not be told that nothing has changed.
+ */
+function isSeen(watched: Watched, state: WatchState): boolean {
+  const memory = state.listings[placeOf(watched)];
+  if (memory === undefined || remembered(watched, state) === undefined) return false;
+  return state.rules[watched.id]?.listing === validatorsDigest(memory);
+}
+
+function validatorsDigest({ etag, lastModified }: Validators): string {
+  return digestOf([etag ?? null, lastModified ?? null]);
+}
+
+function remembered({ id, rule }: Watched, state: WatchState): readonly Candidate[] | undefined {
+  const known = state.rules[id];
+  return known?.rule === digestOf(rule) ? known.candidates : undefined;
+}
+
+/** What is newer, by what listings have answered; directories are read when they are looked at. */
 export class Lookout {
   readonly #looking: Looking;
-  readonly #answers: Answers = new Map();
-  readonly #places = new Set<string>();
+  readonly #answers: Map<string, Answer>;
+  readonly #seen = new Map<string, Watched>();
 
-  constructor(looking: Looking) {
+  constructor(looking: Looking, answers: Answers) {
     this.#looking = looking;
+    this.#answers = new Map(answers);
   }
 
   /** When a listing of those that were looked at is to be asked next; undefined: none was. */
   get next(): number | undefined {
-    const times = [...this.#places].flatMap((place) => {
-      const memory = this.#looking.state.listings[place];
-      return memory === undefined ? [] : [Math.max(memory.next, memory.leaveUntil)];
-    });
+    const times = [...this.#seen.values()].map((watched) => mayAskAt(watched, 'due', this.#looking.state));
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
@@ -77,121 +121,38 @@ export class Lookout {
   }
 
   async look(watched: Watched): Promise<Look> {
-    const { state, now } = this.#looking;
+    const { state } = this.#looking;
     const { id, rule } = watched;
     const place = placeOf(watched);
-    this.#places.add(place);
-    const known = state.rules[id];
-    const remembered = known?.rule === digestOf(rule) ? known.candidates : undefined;
-    let answer = this.#answers.get(place);
-    if (answer === undefined) {
-      const memory = state.listings[place];
-      const isDirectory = place.startsWith('/');
-      const until = this.#notBefore(memory, remembered !== undefined);
-      if (!isDirectory && (this.#looking.upstream === 'none' || until > now())) {
-        return { status: 'waiting', until: memory && until, candidates: remembered ?? [] };
-      }
-      answer = await this.#ask(watched, place, remembered !== undefined);
-      this.#answers.set(place, answer);
+    this.#seen.set(id, watched);
+    const answer = await this.#answer(watched, place);
+    if (answer !== undefined) state.listings[place] = answer.memory;
+    if (answer?.failed !== undefined) return { status: 'failed', reason: answer.failed };
+    if (answer === undefined || (answer.listed === undefined && !isSeen(watched, state))) {
+      const candidates = remembered(watched, state) ?? [];
+      return { status: 'waiting', until: this.nextOf(watched) ?? undefined, candidates };
     }
-    if (answer.failed !== undefined) return { status: 'failed', reason: answer.failed };
-    if (answer.listed === undefined && remembered === undefined) {
-      // Another rule was told that nothing has changed; this one has not seen it yet.
-      this.#answers.delete(place);
-      answer = await this.#ask(watched, place, false);
-      this.#answers.set(place, answer);
-      if (answer.failed !== undefined) return { status: 'failed', reason: answer.failed };
-    }
-    const candidates = answer.listed === undefined ? (remembered ?? []) : select(answer.listed, rule);
-    state.rules[id] = { rule: digestOf(rule), candidates };
+    if (answer.listed === undefined)
+      return { status: 'listed', candidates: remembered(watched, state) ?? [] };
+    const candidates = select(answer.listed, rule);
+    state.rules[id] = { rule: digestOf(rule), listing: validatorsDigest(answer.memory), candidates };
     return { status: 'listed', candidates };
   }
 
-  /** When a listing may be asked; one that was never seen by a rule, at once, unless its server has failed. */
-  #notBefore(memory: ListingMemory | undefined, seen: boolean): number {
-    const { upstream } = this.#looking;
-    const left = memory?.leaveUntil ?? 0;
-    if (upstream === 'none') return Math.max(left, memory?.next ?? 0);
-    if (upstream === 'now' || memory === undefined) return left;
-    return seen || memory.failures > 0 ? Math.max(left, memory.next) : left;
+  async #answer(watched: Watched, place: string): Promise<Answer | undefined> {
+    const known = this.#answers.get(place);
+    if (known !== undefined || !isLocal(place)) return known;
+    const { state, everyMs } = this.#looking;
+    const answer = await askListing(
+      watched,
+      state.listings[place],
+      false,
+      everyMs(watched.rule),
+      this.#looking,
+    );
+    this.#answers.set(place, answer);
+    return answer;
   }
-
-  async #ask(
-    watched: Watched,
-    place: string,
-    conditionally: boolean,
-  ): Promise<{ listed?: readonly Listed[]; failed?: string }> {
-    const { state, now, chance, everyMs } = this.#looking;
-    const before = state.listings[place];
-    const every = everyMs(watched.rule);
-    const failed = (reason: string, retryAfter?: number) => {
-      const failures = (before?.failures ?? 0) + 1;
-      state.listings[place] = {
-        ...before,
-        failures,
-        next: afterFailure(now(), failures, every, chance(), retryAfter),
-        leaveUntil: retryAfter === undefined ? 0 : now() + Math.min(retryAfter, 7 * 86_400_000),
-      };
-      return { failed: reason };
-    };
-    const well = (validators: Partial<ListingMemory>) => {
-      state.listings[place] = {
-        ...validators,
-        failures: 0,
-        next: afterSuccess(now(), every, chance()),
-        leaveUntil: 0,
-      };
-    };
-    try {
-      const { signal } = this.#looking;
-      if (watched.rule.git !== undefined) {
-        const listed = await listRefs(watched.rule.git, signal);
-        well({});
-        return { listed };
-      }
-      const location = locate(watched.rule.index ?? '', watched.directory);
-      if (location.kind === 'file') {
-        const listed = await listDirectory(location.path);
-        well({});
-        return { listed };
-      }
-      if (location.kind !== 'http') return failed(`${watched.rule.index}: expected a URL or a directory`);
-      const hosts = new Set(
-        watched.urls
-          .flatMap((url) => (URL.canParse(url) ? [new URL(url).host] : []))
-          .filter((host) => host !== ''),
-      );
-      const validators = conditionally ? (before ?? {}) : {};
-      const asked = await askFor(location.url, validators, {
-        patience: this.#looking.patience,
-        signal,
-        read: async (head, body) => readListing(await readText(head, body), { url: head.url, hosts }),
-      });
-      if (asked.status === 'failed') return failed(asked.reason, asked.retryAfterMs);
-      if (asked.status === 'new') {
-        well(asked.validators);
-        return { listed: asked.value };
-      }
-      const { etag, lastModified } = before ?? {};
-      well({
-        ...(etag === undefined ? {} : { etag }),
-        ...(lastModified === undefined ? {} : { lastModified }),
-      });
-      return {};
-    } catch (error) {
-      if (error instanceof KilnError && !this.#looking.signal.aborted) return failed(error.message);
-      throw error;
-    }
-  }
-}
-
-/** What names a listing: rules of one page, and of the same hosts, share it. */
-function placeOf({ rule, directory, urls }: Watched): string {
-  if (rule.git !== undefined) return `git ${rule.git}`;
-  const location = locate(rule.index ?? '', directory);
-  if (location.kind === 'file') return location.path;
-  const hosts = urls.flatMap((url) => (/^https?:/.test(url) && URL.canParse(url) ? [new URL(url).host] : []));
-  return [rule.index, ...new Set(hosts.sort())].join(' ');
 }
 
 function select(listed: readonly Listed[], rule: WatchRule): Candidate[] {
@@ -202,42 +163,4 @@ function select(listed: readonly Listed[], rule: WatchRule): Candidate[] {
     .map((name) => listed.find((one) => one.url === `ref:${name}`))
     .find((one) => one !== undefined);
   return found === undefined ? [] : [{ name: found.name, url: undefined, version: found.name }];
-}
-
-async function listDirectory(path: string): Promise<Listed[]> {
-  try {
-    if (!(await isDirectory(path)))
-      throw new KilnError('failed', `there is no directory ${path}`, { transient: true });
-    const names = await listIfAny(path);
-    return names.map((name) => ({ name, url: resolve(path, name) }));
-  } catch (error) {
-    if (!hasErrno(error, 'EACCES', 'EIO')) throw error;
-    throw new KilnError('failed', `${path} can't be read`, { transient: true });
-  }
-}
-
-/** The tags of a repository by their names, and every ref as `ref:NAME`, whose name is its commit. */
-async function listRefs(url: string, signal: AbortSignal): Promise<Listed[]> {
-  const plain = url.replace(/^git\+/, '');
-  if (!/^(https?|ssh|git|file):\/\/|^\//.test(plain)) {
-    throw new KilnError('failed', `${url} is no URL of a repository`, { hint: 'https:, ssh: or file:' });
-  }
-  const lines: string[] = [];
-  const result = await run('git', ['ls-remote', '--heads', '--tags', '--', plain], {
-    env: gitEnvironment('/nonexistent'),
-    signal,
-    timeoutMs: 120_000,
-    onLine: (line) => lines.push(line),
-  });
-  signal.throwIfAborted();
-  if (result.exitCode !== 0) {
-    throw new KilnError('failed', `git ls-remote: ${result.tail.at(-1) ?? 'failed'}`, { transient: true });
-  }
-  return lines.flatMap((line): Listed[] => {
-    const [, commit, ref] = /^([0-9a-f]{40,64})\t(\S+)$/.exec(line) ?? [];
-    if (commit === undefined || ref === undefined || ref.endsWith('^{}')) return [];
-    const named: Listed = { name: commit, url: `ref:${ref}` };
-    const tag = /^refs\/tags\/(.+)$/.exec(ref)?.[1];
-    return tag === undefined ? [named] : [named, { name: tag, url: undefined }];
-  });
 }

@@ -6,18 +6,12 @@ import { lockSoon } from '../platform/lock.ts';
 import { hasLedger, Ledger } from '../queue/ledger.ts';
 import { LISTING_PATIENCE } from './ask.ts';
 import type { WatchContext } from './context.ts';
-import { Lookout, type Upstream } from './look.ts';
+import { type Answers, askAhead, type Looking, Lookout, type Upstream } from './look.ts';
 import { RecipePass } from './recipePass.ts';
 import type { ChangeReport, ProblemReport, SourceReport, WatchReport } from './report.ts';
 import { type Seeing, withProblem, withSight } from './sighting.ts';
-import { readState, writeState } from './state.ts';
-import { everyOf } from './upstream.ts';
-
-/** What a pass looks at. */
-export interface PassOptions {
-  /** Which listings are asked. */
-  readonly upstream: Upstream;
-}
+import { readState, type WatchState, writeState } from './state.ts';
+import { everyOf, type WatchedSource, watchedSources } from './upstream.ts';
 
 /** What a pass saw, for whoever watches on. */
 export interface Pass {
@@ -27,24 +21,53 @@ export interface Pass {
   readonly next: number | undefined;
 }
 
+/** Looks at every recipe once: asks listings, and then does as `lookWith`. */
+export async function lookOnce(context: WatchContext, upstream: Upstream): Promise<Pass> {
+  return lookWith(context, await askListings(context, upstream));
+}
+
 /**
- * Looks at every recipe once: upstream for newer sources, on the disk for edited files, and queues what they affect.
- * What it has seen is written down behind that, so that a kill loses nothing: the next pass finds it again, and joins
- * the job that waits.
+ * Asks the listings of all recipes, as far as they are to be asked now. Changes nothing: what comes of it is for
+ * `lookWith`, so that nobody has to wait while a server takes its time.
  */
-export async function lookOnce(context: WatchContext, options: PassOptions): Promise<Pass> {
+export async function askListings(context: WatchContext, upstream: Upstream): Promise<Answers> {
+  if (upstream === 'none') return new Map();
+  const state = await readState(context.home);
+  const watched: WatchedSource[] = [];
+  for (const reference of await referencesOf(context)) {
+    try {
+      const recipe = await loadRecipe(reference);
+      watched.push(...watchedSources(recipe, state.recipes[recipe.reference]));
+    } catch (error) {
+      // What is wrong with a recipe is said by who looks at it.
+      if (!(error instanceof KilnError)) throw error;
+    }
+  }
+  return askAhead(watched, upstream, looking(context, state));
+}
+
+function looking(context: WatchContext, state: WatchState): Looking {
+  const { now, chance, patience, signal, everyMs } = context;
+  return {
+    state,
+    now,
+    chance,
+    signal,
+    everyMs: (rule) => everyOf(rule, everyMs),
+    patience: patience ?? LISTING_PATIENCE,
+  };
+}
+
+/**
+ * Looks at every recipe once: at what listings have answered, and at the disk for edited files; queues what they
+ * affect. What it has seen is written down behind that, so that a kill loses nothing: the next pass finds it again, and
+ * joins the job that waits.
+ */
+export async function lookWith(context: WatchContext, answers: Answers): Promise<Pass> {
   const lock = await lockSoon(join(context.home.locks, 'watch.lock'), 'kiln watch', 60_000);
   try {
     const state = await readState(context.home);
-    const lookout = new Lookout({
-      state,
-      now: context.now,
-      chance: context.chance,
-      upstream: options.upstream,
-      everyMs: (rule) => everyOf(rule, context.everyMs),
-      patience: context.patience ?? LISTING_PATIENCE,
-      signal: context.signal,
-    });
+    const lookout = new Lookout(looking(context, state), answers);
     const sources: SourceReport[] = [];
     const changes: ChangeReport[] = [];
     const problems: ProblemReport[] = [];

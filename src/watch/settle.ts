@@ -1,5 +1,5 @@
 /** How long files must be left alone before what was edited is looked at, in milliseconds. */
-export const QUIET_MS = 2000;
+export const QUIET_MS = 700;
 /** Files that are never left alone are looked at after this time all the same. */
 export const LONGEST_MS = 60_000;
 

@@ -25,6 +25,8 @@ export interface ListingMemory extends Validators {
 export interface RuleMemory {
   /** Digest of the rule. */
   readonly rule: string;
+  /** Digest of the validators of the listing that it is of. */
+  readonly listing?: string;
   readonly candidates: readonly Candidate[];
 }
 

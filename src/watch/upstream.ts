@@ -9,7 +9,8 @@ import { describeMismatch, fetchSource, findMismatch, type Pins, pinsOf } from '
 import { askFor, FILE_PATIENCE, readDigests } from './ask.ts';
 import { type Candidate, type Current, currentOf, newestOf, urlsOf } from './candidates.ts';
 import type { WatchContext } from './context.ts';
-import type { Lookout, Watched } from './look.ts';
+import type { Watched } from './listings.ts';
+import type { Lookout } from './look.ts';
 import type { SourceReport } from './report.ts';
 import { renamedPatch, type Update } from './revise.ts';
 import type { RecipeMemory, WatchState } from './state.ts';

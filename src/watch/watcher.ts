@@ -1,13 +1,13 @@
-import { type FSWatcher, watch } from 'node:fs';
-import { basename, dirname, join, resolve } from 'node:path';
+import { join, resolve } from 'node:path';
 import { sourceNames, sourceSpec } from '../pipeline/inputs.ts';
 import { CHECKOUT, type LoadedRecipe } from '../pipeline/recipes.ts';
-import { hasErrno } from '../platform/errors.ts';
 import { Wake } from '../queue/wake.ts';
+import { isDirectory } from '../sources/index.ts';
 import type { WatchContext } from './context.ts';
+import { type Edited, Edits } from './edits.ts';
 import { localPath } from './local.ts';
-import type { Upstream } from './look.ts';
-import { lookOnce } from './pass.ts';
+import type { Answers, Upstream } from './look.ts';
+import { askListings, lookWith } from './pass.ts';
 import type { WatchReport } from './report.ts';
 import { recipePath } from './revision.ts';
 import { Settling } from './settle.ts';
@@ -24,145 +24,151 @@ export interface WatchingOptions {
   readonly onReady?: () => void;
 }
 
-/** Files are looked at this often, whatever the system tells of them. */
+/** Files are looked at this often, whatever is told of them. */
 const LONGEST_NAP_MS = 10 * 60_000;
 const AFTER_ERROR_MS = 60_000;
 const SHORTEST_NAP_MS = 1000;
 
 /**
- * Looks upstream when it is time and at files when they were edited and have settled, until the signal is aborted.
+ * Looks upstream when it is time and at files when they were edited and have settled, until the signal is aborted. An
+ * edit waits for no server: listings are asked beside the looks.
  * @throws the signal's reason
  */
 export async function watchOn(context: WatchContext, options: WatchingOptions): Promise<void> {
-  const settling = new Settling();
-  const wake = new Wake();
-  const edits = new Edits(() => {
-    settling.note(context.now());
-    wake.notify();
-  });
-  let ready = false;
+  const watching = new Watching(context, options);
   try {
-    let upstream = options.first;
-    // Where the first look asks nobody, the second does.
-    let asking = upstream === 'none' ? context.now() + (options.secondMs ?? AFTER_ERROR_MS) : undefined;
-    for (;;) {
-      let next = context.now() + AFTER_ERROR_MS;
-      try {
-        const pass = await lookOnce(context, { upstream });
-        options.onReport(pass.report);
-        next = Math.min(pass.next ?? Number.POSITIVE_INFINITY, context.now() + LONGEST_NAP_MS);
-        // What was edited while nobody heard of it is seen by another look.
-        if (edits.follow(filesOf(pass.recipes))) settling.note(context.now());
-        if (!ready) options.onReady?.();
-        ready = true;
-      } catch (error) {
-        context.signal.throwIfAborted();
-        options.onError(error);
-      }
-      await untilDue(asking ?? Math.max(next, context.now() + SHORTEST_NAP_MS));
-      if (asking !== undefined && context.now() >= asking) asking = undefined;
-      upstream = asking === undefined ? 'due' : 'none';
-    }
+    await watching.run();
   } finally {
-    edits.close();
-  }
-
-  async function untilDue(due: number): Promise<void> {
-    for (;;) {
-      const { count } = wake;
-      const now = context.now();
-      if (settling.take(now) || now >= due) return;
-      await wake.wait(count, Math.max(1, Math.min(due, settling.readyAt ?? due) - now), context.signal);
-    }
+    watching.close();
   }
 }
 
-/** The files that a recipe is made of: what is edited by hand. */
-function filesOf(recipes: readonly LoadedRecipe[]): Set<string> {
-  const files = new Set<string>();
-  for (const recipe of recipes) {
-    files.add(recipePath(recipe));
-    const { config, series, kernel, patches, variants } = recipe.recipe;
-    files.add(recipe.lockFile);
-    for (const name of [
-      ...config.fragments,
-      ...Object.values(variants).flatMap(({ fragments }) => fragments),
-    ]) {
-      files.add(
-        name.endsWith('.config')
-          ? resolve(recipe.directory, name)
-          : join(CHECKOUT, 'kconfig', `${name}.config`),
-      );
-    }
-    if (config.prefer !== undefined) files.add(resolve(recipe.directory, config.prefer));
-    if (config.base !== 'arch' && config.base !== 'none') files.add(resolve(recipe.directory, config.base));
-    for (const name of series) files.add(resolve(recipe.directory, name));
-    for (const source of sourceNames(recipe)) {
-      const path = localPath(recipe, sourceSpec(recipe, {}, source).urls);
-      if (path !== undefined) files.add(path);
-    }
-    const watched = [kernel.watch, ...patches.map((patch) => patch.watch)];
-    for (const rule of watched) {
-      const directory = rule?.index === undefined ? undefined : localPath(recipe, [rule.index]);
-      if (directory !== undefined) files.add(join(directory, '*'));
-    }
-  }
-  return files;
-}
+class Watching {
+  readonly #context: WatchContext;
+  readonly #options: WatchingOptions;
+  readonly #settling = new Settling();
+  readonly #wake = new Wake();
+  readonly #edits = new Edits(() => {
+    this.#settling.note(this.#context.now());
+    this.#wake.notify();
+  });
+  /** When listings are asked next; undefined: they are being asked. */
+  #askAt: number | undefined;
+  /** No listing is asked before, whatever its time: the server has just started, or something went wrong. */
+  #notBefore: number;
+  /** What listings have answered and nobody has looked at. */
+  #answers: Answers | undefined;
+  #lookAt = 0;
+  #isReady = false;
 
-/** Tells of edits. Directories are watched, not files: an editor puts a new file in the old one's place. */
-class Edits {
-  readonly #onEdit: () => void;
-  readonly #watchers = new Map<string, FSWatcher>();
-  #files: ReadonlySet<string> = new Set();
-
-  constructor(onEdit: () => void) {
-    this.#onEdit = onEdit;
-  }
-
-  /** Watches these files and no others. @returns whether there are directories that were not watched before */
-  follow(files: ReadonlySet<string>): boolean {
-    this.#files = files;
-    const directories = new Set([...files].map((file) => dirname(file)));
-    for (const [directory, watcher] of this.#watchers) {
-      if (directories.has(directory)) continue;
-      watcher.close();
-      this.#watchers.delete(directory);
-    }
-    let more = false;
-    for (const directory of directories) {
-      if (this.#watchers.has(directory)) continue;
-      const watcher = this.#watch(directory);
-      if (watcher === undefined) continue;
-      this.#watchers.set(directory, watcher);
-      more = true;
-    }
-    return more;
-  }
-
-  #watch(directory: string): FSWatcher | undefined {
-    try {
-      const watcher = watch(directory, (_event, name) => {
-        if (name === null || this.#isOurs(directory, basename(name))) this.#onEdit();
-      });
-      // A directory that goes away is looked at again by the next look.
-      watcher.on('error', () => {
-        watcher.close();
-        this.#watchers.delete(directory);
-      });
-      return watcher;
-    } catch (error) {
-      // Not there, or the system watches no more: what is edited is then seen when it is looked at all the same.
-      if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'EACCES', 'ENOSPC', 'EMFILE')) return undefined;
-      throw error;
-    }
-  }
-
-  #isOurs(directory: string, name: string): boolean {
-    return this.#files.has(join(directory, name)) || this.#files.has(join(directory, '*'));
+  constructor(context: WatchContext, options: WatchingOptions) {
+    this.#context = context;
+    this.#options = options;
+    this.#notBefore = context.now() + (options.first === 'none' ? (options.secondMs ?? AFTER_ERROR_MS) : 0);
+    this.#askAt = this.#notBefore;
   }
 
   close(): void {
-    for (const watcher of this.#watchers.values()) watcher.close();
+    this.#edits.close();
   }
+
+  async run(): Promise<void> {
+    // The first report has something to say.
+    if (this.#options.first !== 'none') await this.#ask(this.#options.first);
+    for (;;) {
+      await this.#look();
+      await this.#untilDue();
+    }
+  }
+
+  async #untilDue(): Promise<void> {
+    const { now, signal } = this.#context;
+    for (;;) {
+      const { count } = this.#wake;
+      if (this.#askAt !== undefined && now() >= this.#askAt) void this.#ask('due');
+      if (this.#answers !== undefined || this.#settling.take(now()) || now() >= this.#lookAt) return;
+      const due = Math.min(this.#lookAt, this.#askAt ?? this.#lookAt, this.#settling.readyAt ?? this.#lookAt);
+      await this.#wake.wait(count, Math.max(1, due - now()), signal);
+    }
+  }
+
+  /** Asks listings. Never fails: what goes wrong is told. */
+  async #ask(upstream: Upstream): Promise<void> {
+    this.#askAt = undefined;
+    try {
+      this.#answers = await askListings(this.#context, upstream);
+    } catch (error) {
+      if (this.#context.signal.aborted) return;
+      this.#options.onError(error);
+      this.#notBefore = this.#context.now() + AFTER_ERROR_MS;
+      this.#askAt = this.#notBefore;
+    } finally {
+      this.#wake.notify();
+    }
+  }
+
+  async #look(): Promise<void> {
+    const { now, signal } = this.#context;
+    const answers = this.#answers;
+    this.#answers = undefined;
+    try {
+      const pass = await lookWith(this.#context, answers ?? new Map());
+      this.#options.onReport(pass.report);
+      this.#lookAt = now() + LONGEST_NAP_MS;
+      const next = Math.max(pass.next ?? Number.POSITIVE_INFINITY, now() + SHORTEST_NAP_MS);
+      if (answers !== undefined || this.#askAt !== undefined) this.#askAt = Math.max(next, this.#notBefore);
+      // What was edited while nobody heard of it is seen by another look.
+      if (await this.#edits.follow(await editedOf(pass.recipes))) this.#settling.note(now());
+      if (!this.#isReady) this.#options.onReady?.();
+      this.#isReady = true;
+    } catch (error) {
+      signal.throwIfAborted();
+      this.#options.onError(error);
+      this.#lookAt = now() + AFTER_ERROR_MS;
+      this.#notBefore = this.#lookAt;
+      // What was answered is lost: it is asked for again.
+      if (answers !== undefined) this.#askAt = this.#notBefore;
+    }
+  }
+}
+
+/** What recipes are made of: what is edited by hand. */
+async function editedOf(recipes: readonly LoadedRecipe[]): Promise<Edited> {
+  // A recipe that is new.
+  const files = new Set([join(CHECKOUT, 'recipes', '*')]);
+  const trees = new Set<string>();
+  for (const recipe of recipes) {
+    for (const file of filesOf(recipe)) files.add(file);
+    for (const source of sourceNames(recipe)) {
+      const path = localPath(recipe, sourceSpec(recipe, {}, source).urls);
+      if (path === undefined) continue;
+      files.add(path);
+      if (await isDirectory(path)) trees.add(path);
+    }
+  }
+  return { files, trees };
+}
+
+/** The recipe's own files, and directories whose files are listed for it as `DIR/*`. */
+function filesOf(recipe: LoadedRecipe): string[] {
+  const { config, series, kernel, patches, variants } = recipe.recipe;
+  const fragments = [...config.fragments, ...Object.values(variants).flatMap((one) => one.fragments)];
+  const own = [config.prefer, config.base, ...series].filter(
+    (name) => name !== undefined && name !== 'arch' && name !== 'none',
+  );
+  const listed = [kernel.watch, ...patches.map(({ watch }) => watch)].flatMap((rule) => {
+    const directory = rule?.index === undefined ? undefined : localPath(recipe, [rule.index]);
+    return directory === undefined ? [] : [join(directory, '*')];
+  });
+  return [
+    recipePath(recipe),
+    recipe.lockFile,
+    ...fragments.map((name) =>
+      name.endsWith('.config')
+        ? resolve(recipe.directory, name)
+        : join(CHECKOUT, 'kconfig', `${name}.config`),
+    ),
+    ...own.map((name) => resolve(recipe.directory, name ?? '')),
+    ...listed,
+  ];
 }

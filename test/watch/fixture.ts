@@ -88,7 +88,7 @@ ${more}`,
     context,
     clock,
     write,
-    look: async (upstream = 'now') => (await lookOnce(context, { upstream })).report,
+    look: async (upstream = 'now') => (await lookOnce(context, upstream)).report,
     jobs() {
       const ledger = Ledger.of(home);
       try {

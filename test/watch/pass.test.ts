@@ -3,6 +3,7 @@ import { mkdirSync, readdirSync, readFileSync, renameSync, rmSync, writeFileSync
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { Ledger } from '../../src/queue/ledger.ts';
+import { lookOnce } from '../../src/watch/pass.ts';
 import { exitCodeOf, type WatchReport } from '../../src/watch/report.ts';
 import { watchStatus } from '../../src/watch/status.ts';
 import { MISFIT, makePlace, PATCH, type Place, reworded, SAY_MORE, watched } from './fixture.ts';
@@ -244,6 +245,51 @@ describe('upstream', () => {
     await place.look('due');
     expect(upstream.requests).toHaveLength(2);
     expect(upstream.busiest()).toBe(1);
+  });
+
+  it('is asked beside other hosts, and one listing of a host after another', async () => {
+    const other = await startUpstream('127.0.0.2');
+    other.files.set('say-1.patch', SAY_MORE);
+    // Each answers when the other was asked as well.
+    const [hereAsked, thereAsked] = [Promise.withResolvers<void>(), Promise.withResolvers<void>()];
+    const once =
+      (asked: () => void, when: Promise<void>, names: readonly string[]): Answer =>
+      (request, response) => {
+        asked();
+        void when.then(() => body(page(names), { 'content-type': 'text/html' })(request, response));
+      };
+    upstream.script.set('/', [once(hereAsked.resolve, thereAsked.promise, ['fix-1.patch'])]);
+    other.script.set('/', [once(thereAsked.resolve, hereAsked.promise, ['say-1.patch'])]);
+    const theirs = watched(other.url).replaceAll('fix-', 'say-');
+    upstream.files.set('new-1.patch', Buffer.from('--- /dev/null\n+++ b/new\n@@ -0,0 +1 @@\n+new\n'));
+    upstream.script.set('/second/', [body(page(['/new-1.patch']), { 'content-type': 'text/html' })]);
+    const second = watched(upstream.url)
+      .replaceAll('fix-', 'new-')
+      .replace(`"${upstream.url}"`, `"${upstream.url}second/"`);
+    const three = makePlace({ patches: `${watched(upstream.url)}${theirs}${second}` });
+    expect(states(await three.look())).toEqual([
+      ['fix-1', 'current', '1'],
+      ['say-1', 'current', '1'],
+      ['new-1', 'current', '1'],
+    ]);
+    expect([upstream.busiest(), other.busiest()]).toEqual([1, 1]);
+    await other.close();
+  });
+
+  it('is told to a recipe that had a fault when its listing changed', async () => {
+    const other = join(place.directory, 'r', 'other.yaml');
+    const text = readFileSync(place.recipe, 'utf8').replace('name: own', 'name: other');
+    writeFileSync(other, text);
+    const both = { ...place.context, references: [place.recipe, other] };
+    await lookOnce(both, 'now');
+    writeFileSync(other, 'name: [');
+    upstream.files.set('fix-2.patch', reworded('two'));
+    expect((await lookOnce(both, 'now')).report).toMatchObject({
+      changes: [{ recipe: 'own' }],
+      problems: [{ recipe: other }],
+    });
+    writeFileSync(other, text);
+    expect((await lookOnce(both, 'due')).report.changes).toMatchObject([{ recipe: 'other' }]);
   });
 
   it('with a hostile listing leads nowhere else', async () => {

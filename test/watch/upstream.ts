@@ -24,8 +24,8 @@ export interface Upstream {
   close(): Promise<void>;
 }
 
-/** Starts a server that lists and serves files with ETags, and answers 304 where they match. */
-export async function startUpstream(): Promise<Upstream> {
+/** Starts a server on an address of this machine that lists and serves files with ETags, and answers 304 where they match. */
+export async function startUpstream(address = '127.0.0.1'): Promise<Upstream> {
   const files = new Map<string, Buffer>();
   const script = new Map<string, Answer[]>();
   const requests: Upstream['requests'] = [];
@@ -50,10 +50,10 @@ export async function startUpstream(): Promise<Upstream> {
     if (answer === undefined) serve(files, request, response);
     else answer(request, response);
   });
-  await new Promise<void>((resolve) => server.listen(0, '127.0.0.1', resolve));
+  await new Promise<void>((resolve) => server.listen(0, address, resolve));
   const { port } = server.address() as AddressInfo;
   return {
-    url: `http://127.0.0.1:${port}/`,
+    url: `http://${address}:${port}/`,
     files,
     script,
     requests,

@@ -1,8 +1,10 @@
 import { mkdirSync, readFileSync } from 'node:fs';
 import { afterEach, describe, expect, it } from 'vitest';
+import type { Upstream as Which } from '../../src/watch/look.ts';
 import { stateFile } from '../../src/watch/state.ts';
 import { watchOn } from '../../src/watch/watcher.ts';
-import { makePlace, type Place } from './fixture.ts';
+import { makePlace, PATCH, type Place, watched } from './fixture.ts';
+import { startUpstream, status } from './upstream.ts';
 
 const stop: AbortController[] = [];
 afterEach(() => {
@@ -10,7 +12,7 @@ afterEach(() => {
 });
 
 /** A watcher that runs on the real clock, until it is stopped. */
-function watching(place: Place) {
+function watching(place: Place, first: Which = 'now') {
   const controller = new AbortController();
   stop.push(controller);
   const ready = Promise.withResolvers<void>();
@@ -19,7 +21,8 @@ function watching(place: Place) {
   const over = watchOn(
     { ...place.context, now: Date.now, signal: controller.signal },
     {
-      first: 'now',
+      first,
+      secondMs: 0,
       onReport: ({ changes }) => {
         if (changes.length > 0) changed.resolve(changes.flatMap(({ variants }) => variants));
       },
@@ -49,6 +52,32 @@ describe('a watcher', () => {
     // What was seen is the last edit: another look finds nothing more.
     expect((await place.look()).changes).toEqual([]);
     expect(readFileSync(stateFile(place.context.home), 'utf8')).toContain('b.config');
+  });
+
+  it('sees an edit while a server keeps its answer to itself', async () => {
+    const upstream = await startUpstream();
+    upstream.files.set('fix-1.patch', PATCH);
+    const asked = Promise.withResolvers<void>();
+    const release = Promise.withResolvers<void>();
+    upstream.script.set('/', [
+      (request, response) => {
+        asked.resolve();
+        void release.promise.then(() => status(503)(request, response));
+      },
+    ]);
+    const place = makePlace({ patches: watched(upstream.url) });
+    const patient = {
+      ...place,
+      context: { ...place.context, patience: { stallMs: 60_000, totalMs: 60_000 } },
+    };
+    const watcher = watching(patient, 'none');
+    await Promise.all([watcher.ready, asked.promise]);
+    place.write('b.config', 'CONFIG_8139TOO=m\n');
+    expect(await watcher.changed).toEqual(['b']);
+    release.resolve();
+    watcher.stop();
+    await watcher.over;
+    await upstream.close();
   });
 
   it('ends with the reason that it was told to stop for', async () => {
