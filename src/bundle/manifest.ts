@@ -84,7 +84,12 @@ export interface Manifest {
     readonly sizeKiB: number;
     readonly inodes: number;
   };
-  readonly boot: { readonly cmdline: string; readonly nic: string; readonly expect: readonly string[] };
+  readonly boot: {
+    readonly cmdline: string;
+    /** QEMU's model of the network card that the bundle is for, or several of them. */
+    readonly nic: string | readonly string[];
+    readonly expect: readonly string[];
+  };
   readonly gates: Readonly<Partial<Record<GateName, GateRecord>>>;
   readonly sourceDateEpoch: number;
   /** By name, relative to the bundle; every file but those that are `UNLISTED`. */

@@ -1,6 +1,8 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
+import type { BootVerdict } from '../boot/index.ts';
 import { findBundle } from '../bundle/index.ts';
+import { cardsOf } from '../pipeline/gates.ts';
 import { type BootChoices, bootInStaging } from '../pipeline/staging.ts';
 import { requireTools } from '../platform/hosttools.ts';
 import { contextOf, wholeNumber } from './context.ts';
@@ -12,9 +14,16 @@ interface BootOptions extends BootChoices {
   readonly memory?: number;
 }
 
+/** How it went on one card. */
+interface Boot {
+  readonly nic: string;
+  readonly verdict: BootVerdict;
+  readonly console: readonly string[];
+}
+
 const HELP = `
 Examples:
-  kiln boot 2.4.22-8345e65d0b                          on the card that it is for, as the gate of a build does
+  kiln boot 2.4.22-8345e65d0b                          on each card that it is for, as the gate of a build does
   kiln boot 2.4.22-8345e65d0b --nic tulip              on another one
   kiln boot 2.4.22-8345e65d0b --loader pxelinux --tftp tftpd-hpa
   kiln boot 2.4.22-8345e65d0b --root nfs               DHCP, TFTP and the root by NFS from real servers
@@ -27,7 +36,7 @@ export function registerBoot(program: Command): void {
     .command('boot')
     .description('PXE-boot a bundle in QEMU over TFTP and print its console')
     .argument('<BUNDLE>', 'id or directory of a bundle')
-    .option('--nic <MODEL>', "QEMU's model of the network card (default: the one that the bundle is for)")
+    .option('--nic <MODEL>', "QEMU's model of the network card (default: each that the bundle is for)")
     .addOption(
       new Option('--loader <LOADER>', 'what the ROM loads (default: ipxe)').choices(['ipxe', 'pxelinux']),
     )
@@ -52,32 +61,49 @@ export function registerBoot(program: Command): void {
       await requireTools(['gate']);
       const bundle = await findBundle(home, reference);
       const { recipe, variant, id } = bundle.manifest;
-      const consoleLog = join(home.logs, recipe, variant, `${id}.console`);
-      const lines: string[] = [];
-      const verdict = await bootInStaging(
-        bundle,
-        {
-          home,
-          consoleLog,
-          timeoutSeconds: timeout,
-          memoryMiB: memory,
-          signal: stopSignal(),
-          onLine: (line) => {
-            lines.push(line);
-            if (!json) print(line);
-          },
-        },
-        choices,
-      );
-      if (json) printJson({ bundle: id, verdict, console: lines });
-      else if (verdict.status === 'failed') note(`${styled('red', 'failed:')} ${verdict.sentence}`);
-      else if (verdict.status === 'skipped') note(`${styled('yellow', 'not shown:')} ${verdict.reason}`);
-      else {
-        note(
-          `${styled('green', 'passed')} in ${verdict.seconds.toFixed(1)} s (${verdict.loader}, ${verdict.accelerator})`,
+      const cards = choices.nic === undefined ? cardsOf(bundle.manifest) : [choices.nic];
+      const boots: Boot[] = [];
+      for (const nic of cards) {
+        const consoleLog = join(
+          home.logs,
+          recipe,
+          variant,
+          cards.length === 1 ? `${id}.console` : `${id}.${nic}.console`,
         );
+        const lines: string[] = [];
+        if (cards.length > 1 && !json) note(`${styled('bold', nic)}`);
+        const verdict = await bootInStaging(
+          bundle,
+          {
+            home,
+            consoleLog,
+            timeoutSeconds: timeout,
+            memoryMiB: memory,
+            signal: stopSignal(),
+            onLine: (line) => {
+              lines.push(line);
+              if (!json) print(line);
+            },
+          },
+          { ...choices, nic },
+        );
+        boots.push({ nic, verdict, console: lines });
+        if (!json) say(verdict, consoleLog);
       }
-      if (verdict.status !== 'skipped') note(`console: ${consoleLog}`);
-      process.exitCode = verdict.status === 'passed' ? 0 : 1;
+      // What the exit code speaks of.
+      const decisive = boots.find(({ verdict }) => verdict.status !== 'passed') ?? boots.at(-1);
+      if (json)
+        printJson({ bundle: id, verdict: decisive?.verdict, console: decisive?.console, cards: boots });
+      process.exitCode = decisive?.verdict.status === 'passed' ? 0 : 1;
     });
+}
+
+function say(verdict: BootVerdict, consoleLog: string): void {
+  if (verdict.status === 'failed') note(`${styled('red', 'failed:')} ${verdict.sentence}`);
+  else if (verdict.status === 'skipped') note(`${styled('yellow', 'not shown:')} ${verdict.reason}`);
+  else {
+    const how = `${verdict.loader}, ${verdict.accelerator}`;
+    note(`${styled('green', 'passed')} in ${verdict.seconds.toFixed(1)} s (${how})`);
+  }
+  if (verdict.status !== 'skipped') note(`console: ${consoleLog}`);
 }

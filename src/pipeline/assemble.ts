@@ -14,7 +14,7 @@ import { sha256 } from '../platform/digest.ts';
 import type { SandboxKind } from '../platform/sandbox.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { FetchedSource } from '../sources/index.ts';
-import { commandLine, expectations, networkCard } from './boot-options.ts';
+import { commandLine, expectations, networkCards } from './boot-options.ts';
 import type { Compiled } from './compile.ts';
 import type { Configured } from './configure.ts';
 import { makeImages } from './images.ts';
@@ -125,7 +125,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
       sizeKiB: initrd.sizeKiB,
       inodes: initrd.inodes,
     },
-    boot: { cmdline, nic: networkCard(variant), expect: expectations(variant, keys, files['initrd.gz']) },
+    boot: { cmdline, nic: networkCards(variant), expect: expectations(variant, keys, files['initrd.gz']) },
     gates: {},
     sourceDateEpoch: epoch,
     files,

@@ -4,7 +4,8 @@ import type { Variant } from '../recipe/variants.ts';
 import type { VariantKeys } from './plan.ts';
 
 const DEFAULT_COMMAND_LINE = 'console=tty0 console=ttyS0,115200 root=/dev/ram0 rw ip=dhcp';
-const DEFAULT_NIC = 'rtl8139';
+/** The card of recipes that name none. */
+export const DEFAULT_NIC = 'rtl8139';
 
 /** Linux 2.4 makes RAM disks of this many KiB unless the command line says otherwise (CONFIG_BLK_DEV_RAM_SIZE). */
 const DEFAULT_RAMDISK_KIB = 4096;
@@ -18,8 +19,8 @@ export function commandLine(variant: Variant, initrd: Pick<Initrd, 'format' | 's
   return `${given} ramdisk_size=${initrd.sizeKiB}`;
 }
 
-/** QEMU's model of the network card that the variant is for. */
-export function networkCard(variant: Variant): string {
+/** QEMU's models of the network cards that the variant is for, as the recipe has them: one, or several. */
+export function networkCards(variant: Variant): string | readonly string[] {
   return variant.boot.nic ?? DEFAULT_NIC;
 }
 

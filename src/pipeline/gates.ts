@@ -17,19 +17,45 @@ const LOADERS = {
   kernel: "QEMU's -kernel (no boot ROM for this card, and iPXE is not installed)",
 } as const;
 
+/** QEMU's models of the network cards that a bundle is for; it is booted on each. */
+export function cardsOf({ boot: { nic } }: Pick<Manifest, 'boot'>): readonly string[] {
+  return typeof nic === 'string' ? [nic] : nic;
+}
+
 /**
- * The verdict as the manifest keeps it.
+ * Boots a bundle on one card after the other, and gives what the manifest keeps of it: each card by name. The gate
+ * has passed when it did on every card; one that could not be shown makes it skipped.
+ * @param boot throws where the boot failed, and no other card is tried
+ */
+export async function bootOnEach(
+  cards: readonly string[],
+  boot: (card: string) => Promise<GateRecord>,
+): Promise<GateRecord> {
+  const passed: string[] = [];
+  const skipped = new Map<string, string[]>();
+  for (const card of cards) {
+    const record = await boot(card);
+    if (record.status === 'passed') passed.push(record.detail);
+    else skipped.set(record.reason, [...(skipped.get(record.reason) ?? []), card]);
+  }
+  if (skipped.size === 0) return { status: 'passed', detail: passed.join(', ') };
+  const [[reason] = ['']] = skipped;
+  // What holds for every card says nothing of one.
+  if (skipped.size === 1 && passed.length === 0) return { status: 'skipped', reason };
+  const words = [...skipped].map(([why, those]) => `${those.join(', ')}: ${why}`);
+  return { status: 'skipped', reason: [...words, ...passed.map((each) => `passed on ${each}`)].join('; ') };
+}
+
+/**
+ * The verdict on one card as the manifest keeps it.
  * @throws KilnError `failed` with the console's tail when the gate did not pass
  */
-export function judge(verdict: BootVerdict, manifest: Manifest, consoleLog: string): GateRecord {
+export function judge(verdict: BootVerdict, card: string, consoleLog: string): GateRecord {
   if (verdict.status === 'skipped') return { status: 'skipped', reason: verdict.reason };
   if (verdict.status === 'passed') {
-    return {
-      status: 'passed',
-      detail: `${manifest.boot.nic} by ${LOADERS[verdict.loader]} (${verdict.accelerator})`,
-    };
+    return { status: 'passed', detail: `${card} by ${LOADERS[verdict.loader]} (${verdict.accelerator})` };
   }
-  throw new KilnError('failed', `boot gate: ${verdict.sentence}`, {
+  throw new KilnError('failed', `boot gate on ${card}: ${verdict.sentence}`, {
     lines: verdict.tail.slice(-20),
     log: consoleLog,
     hint: `kiln boot boots a stored bundle by hand; the channel was not flipped`,

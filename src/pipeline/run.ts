@@ -6,6 +6,7 @@ import type { Home } from '../platform/home.ts';
 import { lock } from '../platform/lock.ts';
 import { publishBundle } from '../publish/index.ts';
 import type { Variant } from '../recipe/variants.ts';
+import { settleGates } from './boot-gate.ts';
 import { type StepCache, stepCache, sweep } from './cache.ts';
 import type { EventSink, VariantResult } from './events.ts';
 import { checkSubstitutes, type SourceChoices } from './inputs.ts';
@@ -13,7 +14,7 @@ import { describeInputs, type VariantKeys } from './plan.ts';
 import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
-import { compareBundle, makeBundle, settleGates, storedBundle, type VariantJob } from './variant.ts';
+import { compareBundle, makeBundle, storedBundle, type VariantJob } from './variant.ts';
 import { Workshop, type WorkshopSettings } from './workshop.ts';
 
 export interface BuildRequest {

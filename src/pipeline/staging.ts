@@ -17,12 +17,13 @@ import { bootConfigs, compileInit } from '../initrd/index.ts';
 import { exists, removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { linkTarget, placeBundle, servedDirectory } from '../publish/index.ts';
-import { patternOf } from './boot-options.ts';
+import { DEFAULT_NIC, patternOf } from './boot-options.ts';
 import { workDirectory } from './cache.ts';
+import { cardsOf } from './gates.ts';
 
 /** How a node is booted, where it is not as the gate of a build does it: iPXE, QEMU's own DHCP and TFTP, no NFS. */
 export interface BootChoices {
-  /** QEMU's model of the network card; the bundle's own by default. */
+  /** QEMU's model of the network card; the bundle's own by default, the first of several. */
   readonly nic?: string;
   /** What the card's ROM loads: Kiln's iPXE script, or PXELINUX. */
   readonly loader?: 'ipxe' | 'pxelinux';
@@ -63,7 +64,7 @@ export async function bootInStaging(
   choices: BootChoices = {},
 ): Promise<BootVerdict> {
   const { manifest } = bundle;
-  const nic = choices.nic ?? manifest.boot.nic;
+  const nic = choices.nic ?? cardsOf(manifest)[0] ?? DEFAULT_NIC;
   const work = await workDirectory(options.home, `boot-${manifest.recipe}-${manifest.variant}`);
   const root = join(work, 'tftp');
   try {

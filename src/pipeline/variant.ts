@@ -1,6 +1,6 @@
 import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import type PQueue from 'p-queue';
+import { findNic } from '../boot/index.ts';
 import {
   bundleDirectory,
   checkBundle,
@@ -16,26 +16,25 @@ import type { Home } from '../platform/home.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { FetchedSource } from '../sources/index.ts';
 import { assemble } from './assemble.ts';
+import { type GateJob, gateStep } from './boot-gate.ts';
+import { networkCards } from './boot-options.ts';
 import { type StepCache, workDirectory } from './cache.ts';
 import { assertSameBundle } from './compare.ts';
 import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
 import { type Configured, cachedConfig, configure } from './configure.ts';
-import { gatesOf, judge, noteLaterGate, passGates, requireGates } from './gates.ts';
+import { passGates, requireGates } from './gates.ts';
 import { requireImageTools } from './images.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { LoadedRecipe } from './recipes.ts';
-import type { Reporter } from './report.ts';
-import { bootInStaging } from './staging.ts';
+
 import { describeTree, type PreparedTree } from './tree.ts';
 import type { WorkTree } from './work-trees.ts';
 import type { TreeShop, Workshop } from './workshop.ts';
 
 /** All that is needed to make one variant's bundle. */
-export interface VariantJob {
-  readonly home: Home;
+export interface VariantJob extends GateJob {
   readonly cache: StepCache;
   readonly recipe: LoadedRecipe;
-  readonly variant: Variant;
   readonly base: TextInput | undefined;
   readonly fragments: readonly TextInput[];
   readonly keys: VariantKeys;
@@ -44,18 +43,10 @@ export interface VariantJob {
   readonly epoch: number;
   /** Don't use what the cache has. */
   readonly rebuild: boolean;
-  readonly requireGates: boolean;
-  readonly reporter: Reporter;
-  readonly signal: AbortSignal;
   /** The prepared tree, made once for all variants that share it. */
   readonly prepareTree: () => Promise<PreparedTree>;
   readonly workshop: Workshop;
-  /** Machines that boot at the same time are limited by this. */
-  readonly gates: PQueue;
 }
-
-/** What the boot gate needs to know. */
-export type GateJob = Pick<VariantJob, 'home' | 'variant' | 'reporter' | 'signal' | 'requireGates' | 'gates'>;
 
 /** The stored bundle of a variant's key if there is one and every byte of it is right. */
 export async function storedBundle(
@@ -74,6 +65,8 @@ export async function storedBundle(
 export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
   await requireImageTools(variant.recipe.images);
+  // A card that QEMU does not have is told before the minutes that a kernel takes.
+  if (variant.recipe.gates.includes('boot')) for (const nic of [networkCards(variant)].flat()) findNic(nic);
   return inWorkDirectory(job, async (work) => {
     const staged = await stageBundle(job, work);
     await reportRebuild(job, staged.manifest);
@@ -268,47 +261,6 @@ async function readKit({ variant, sources, signal }: VariantJob, workDirectory: 
     workDirectory,
     signal,
   });
-}
-
-/** Boots the bundle as a step with its own place in the log. */
-function gateStep(job: GateJob, bundle: StoredBundle) {
-  return job.gates.add(() => bootGate(job, bundle));
-}
-
-async function bootGate(job: GateJob, bundle: StoredBundle) {
-  const { reporter, variant, home, signal } = job;
-  const consoleLog = reporter.log.replace(/\.log$/, '.console');
-  const outcome = await reporter.step('gate', async () => {
-    const verdict = await bootInStaging(bundle, {
-      home,
-      consoleLog,
-      timeoutSeconds: variant.boot.timeout,
-      memoryMiB: variant.boot.memory,
-      signal,
-      onLine: (line) => {
-        reporter.write(line);
-        reporter.progress('gate', line);
-      },
-    });
-    const record = judge(verdict, bundle.manifest, consoleLog);
-    return {
-      record,
-      detail: record.status === 'passed' ? `booted, ${record.detail}` : `skipped: ${record.reason}`,
-    };
-  });
-  if (outcome.record.status === 'skipped') reporter.skipped('gate', outcome.record.reason);
-  return outcome.record;
-}
-
-/** A stored bundle whose boot gate was skipped is booted as soon as the machine can. */
-export async function settleGates(job: GateJob, bundle: StoredBundle): Promise<Manifest['gates']> {
-  const gates = await gatesOf(job.home, bundle.manifest);
-  if (gates.boot?.status !== 'skipped') return gates;
-  const record = await gateStep(job, bundle);
-  if (record.status === 'passed') await noteLaterGate(job.home, bundle.manifest, 'boot', record);
-  const settled = { ...gates, boot: record };
-  if (job.requireGates) requireGates(settled);
-  return settled;
 }
 
 /** A bundle that failed a gate never reaches the store; it is kept beside the cache for a look. */

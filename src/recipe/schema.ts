@@ -140,7 +140,16 @@ const config = z.strictObject({
     .describe('Symbols whose request may stay unfulfilled without failing the build'),
 });
 
-const nic = z.string().min(1).describe('Network card of the boot gate: a QEMU model, e.g. rtl8139');
+const model = z.string().min(1);
+const nic = z
+  .union([
+    model,
+    z
+      .array(model)
+      .min(1)
+      .refine((all) => new Set(all).size === all.length, 'no card twice'),
+  ])
+  .describe('Network card of the boot gate: a QEMU model, e.g. rtl8139; of several the gate boots each');
 
 const boot = z.strictObject({
   cmdline: z.string().optional().describe('Kernel command line of the boot configurations'),
