@@ -5,6 +5,7 @@ import { listIfAny } from '../../platform/files.ts';
 import { baseEnvironment, run } from '../../platform/process.ts';
 import type { KernelFamily } from '../family.ts';
 import { claimsOfAliases } from './aliases.ts';
+import { cardsOf22, claimsByName } from './cards-of-2.2.ts';
 import { MAPS } from './maps.ts';
 import { type ModuleFacts, readModule, taints } from './module.ts';
 import { type Claims, niclist, nicPrecedence } from './niclist.ts';
@@ -49,7 +50,7 @@ export async function indexModules(request: IndexRequest): Promise<ModuleIndex> 
   return {
     count: modules.length,
     tainting: modules.filter(taints).map(({ path, license }) => ({ module: path, license })),
-    niclist: niclist(claims, release, nicPrecedence()),
+    niclist: niclist(claims, release, nicPrecedence(), hasTables(release) ? 'from tables' : 'by name'),
   };
 }
 
@@ -84,7 +85,13 @@ async function writeMaps(
   for (const [name, write] of Object.entries(MAPS)) {
     await writeFile(join(directory, name), write(resolved.modules, release), 'latin1');
   }
+  if (!hasTables(release)) return claimsByName(resolved.modules, cardsOf22());
   return resolved.modules.map(({ path, name, tables }) => ({ path, name, pci: tables.pci }));
+}
+
+/** MODULE_DEVICE_TABLE came with 2.4. */
+function hasTables(release: string): boolean {
+  return !release.startsWith('2.2.');
 }
 
 function refuseUnresolved(unresolved: readonly Unresolved[]): void {

@@ -28,12 +28,17 @@ export interface Claims {
   readonly pci: readonly PciId[];
 }
 
-/** Where network drivers are, relative to lib/modules/<release>. */
-const NETWORK_DRIVERS = 'kernel/drivers/net/';
+/** Where network drivers are, relative to lib/modules/<release>: from 2.4 on, and in 2.2. */
+const NETWORK_DRIVERS = /^(?:kernel\/drivers\/)?net\//;
+
+/** Said at the head of a list that was not made from tables of the modules. */
+const BY_NAME =
+  "# They have no tables to read: what each takes is from Kiln's own list of the drivers of 2.2 (nic-2.2.tsv).";
 
 /**
  * The list by which a node finds the driver of its network card, in the form of LTSP's /etc/niclist: a line
- * for each PCI id, `10ec:8139 8139too`, sorted by id. Made from the PCI tables of the modules themselves. Where
+ * for each PCI id, `10ec:8139 8139too`, sorted by id. Made from the PCI tables of the modules themselves, or where they
+ * have none by their names. Where
  * more than one driver claims an id, the first by `precedence` has it; the others come after it, for a card that
  * the first does not take (8139too leaves the C+ to 8139cp from 2.6 on).
  * Entries that no vendor and device id can tell (a class, any device of a vendor) stand in comments at the end.
@@ -43,11 +48,12 @@ export function niclist(
   modules: readonly Claims[],
   release: string,
   precedence: readonly NicPrecedence[],
+  made: 'from tables' | 'by name' = 'from tables',
 ): string | undefined {
   const claims = new Map<string, Set<string>>();
   const others: string[] = [];
   for (const { path, name, pci } of modules) {
-    if (!path.startsWith(NETWORK_DRIVERS)) continue;
+    if (!NETWORK_DRIVERS.test(path)) continue;
     for (const id of pci) {
       if (id.vendor === ANY || id.device === ANY) others.push(`# ${name}: ${describe(id)}`);
       else claims.set(idOf(id), (claims.get(idOf(id)) ?? new Set()).add(name));
@@ -62,6 +68,7 @@ export function niclist(
     ];
   });
   const head = [`# Network cards by PCI id, and the modules of ${release} for them; the first match wins.`];
+  if (made === 'by name') head.push(BY_NAME);
   const tail = others.length === 0 ? [] : ['# What no id can tell:', ...new Set(others)];
   return `${[...head, ...lines, ...tail].join('\n')}\n`;
 }
