@@ -116,15 +116,32 @@ channel: own/{variant}
   });
 });
 
-describe('Linux 6.1', () => {
+/** A release file in the mirror, or the tree that Debian's package linux-source-6.1 brings. */
+function sourceOf61(): string | undefined {
   const mirror = process.env.KILN_MIRROR ?? join(homedir(), 'kiln-mirror');
-  const name = existsSync(mirror)
-    ? readdirSync(mirror).find((each) => /^linux-6\.1\.\d+\.tar\.xz$/.test(each))
-    : undefined;
+  const names = existsSync(mirror) ? readdirSync(mirror) : [];
+  const name = names.find((each) => /^linux-6\.1\.\d+\.tar\.xz$/.test(each));
+  const debian = '/usr/src/linux-source-6.1.tar.xz';
+  return name !== undefined ? join(mirror, name) : existsSync(debian) ? debian : undefined;
+}
+
+/** The cards that the gate of linux-6.1:all is for, and their drivers. */
+const MODERN_CARDS = [
+  ['e1000', 'e1000'],
+  ['e1000e', 'e1000e'],
+  ['rtl8139', '8139cp'],
+  ['pcnet', 'pcnet32'],
+  ['ne2k_pci', 'ne2k-pci'],
+  ['tulip', 'tulip'],
+  ['vmxnet3', 'vmxnet3'],
+] as const;
+
+describe('Linux 6.1', () => {
+  const tarball = sourceOf61();
   const wanted = process.env.KILN_TEST_MODERN === '1';
   const title = !wanted
     ? ' (skipped: KILN_TEST_MODERN is not 1)'
-    : name === undefined
+    : tarball === undefined
       ? ' (skipped: no linux-6.1.x.tar.xz)'
       : '';
   let home = '';
@@ -135,20 +152,44 @@ describe('Linux 6.1', () => {
     rmSync(home, { recursive: true, force: true });
   });
 
+  /** Builds and publishes a variant; its id, its gates and what was on the console. */
+  async function build(variant: string) {
+    const source = `kernel=${tarball}`;
+    const { ran, jobs } = await buildJson([`linux-6.1:${variant}`, '--home', home, '--source', source]);
+    expect(ran.code, ran.stderr).toBe(0);
+    const id = jobs[0]?.bundle ?? '';
+    expect(jobs).toMatchObject([{ status: 'published', skippedGates: {} }]);
+    const file = (name: string) => readFileSync(join(home, 'bundles/linux-6.1', variant, id, name), 'utf8');
+    const manifest = JSON.parse(file('manifest.json')) as Manifest;
+    return { id, manifest, log: file('build.log') };
+  }
+
   it.skipIf(title !== '')(
     `builds, boots by PXE with an address by DHCP, and is published${title}`,
     { timeout: 3_600_000 },
     async () => {
-      const source = `kernel=${join(mirror, name ?? '')}`;
-      const { ran, jobs } = await buildJson(['linux-6.1:e1000', '--home', home, '--source', source]);
-      expect(ran.code, ran.stderr).toBe(0);
-      const [job] = jobs;
-      expect(job).toMatchObject({ status: 'published', skippedGates: {} });
-      const directory = join(home, 'bundles/linux-6.1/e1000', job?.bundle ?? '');
-      const manifest = JSON.parse(readFileSync(join(directory, 'manifest.json'), 'utf8')) as Manifest;
+      const { id, manifest, log } = await build('e1000');
       expect(manifest.gates.boot?.status).toBe('passed');
-      const log = readFileSync(join(directory, 'build.log'), 'utf8');
-      expect(log).toContain(`kiln: up ${job?.release} eth0 10.0.2.15`);
+      expect(log).toContain(`kiln: up ${id} eth0 10.0.2.15`);
+    },
+  );
+
+  it.skipIf(title !== '')(
+    `with its drivers as modules in an initramfs of cpio gets an address, the kit loading each${title}`,
+    { timeout: 3_600_000 },
+    async () => {
+      const { id, manifest, log } = await build('all');
+      expect(manifest.initrd.format).toBe('cpio');
+      expect(manifest.gates.boot?.status).toBe('passed');
+      expect(log).toContain('Trying to unpack rootfs image as initramfs');
+      expect(log).toContain(`kiln: up ${id} eth0 10.0.2.15`);
+      for (const [nic, module] of MODERN_CARDS) {
+        expect(log).toContain(`kiln: module ${module} loaded`);
+        expect(manifest.gates.boot).toMatchObject({ detail: expect.stringContaining(`${nic} by `) });
+      }
+      const isa = await kiln(['boot', id, '--nic', 'ne2k_isa', '--home', home]);
+      expect(isa.code, isa.stdout).toBe(0);
+      expect(isa.stdout).toContain('kiln: module ne loaded');
     },
   );
 });
