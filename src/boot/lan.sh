@@ -2,7 +2,8 @@
 # process of namespaces of its own (lan.ts), so that nothing of the host is touched and nothing outlives it.
 #
 # From the environment: LAN_TFTP (dnsmasq or tftpd-hpa), LAN_TFTP_ROOT, LAN_BOOT_FILE, LAN_LOGS (a directory),
-# LAN_NFS_ROOT (a directory to be served by NFS; empty for none), LAN_ARGUMENTS (option 129), LAN_HOST_NAME.
+# LAN_NFS_ROOT (a directory to be served by NFS; empty for none), LAN_NFS_2 (Kiln's server for NFS 2; empty: NFS 3 by
+# nfs-ganesha), LAN_NODE (what runs it), LAN_ARGUMENTS (option 129), LAN_HOST_NAME.
 # Its arguments are the command that the node is. Lines that start with `lan: ` are for Kiln.
 set -u
 ADDRESS=10.99.0.1
@@ -42,7 +43,11 @@ else
 fi
 
 root_path=
-if [ -n "$LAN_NFS_ROOT" ]; then
+if [ -n "$LAN_NFS_ROOT" ] && [ -n "$LAN_NFS_2" ]; then
+  "$LAN_NODE" "$LAN_NFS_2" "$ADDRESS" "$LAN_NFS_ROOT" >"$LAN_LOGS/nfs2.out" 2>&1 &
+  wait_for nfs2 $! grep -q '^serving ' "$LAN_LOGS/nfs2.out"
+  echo "lan: NFS 2 by Kiln's own server: nothing in Debian 12 serves it any more"
+elif [ -n "$LAN_NFS_ROOT" ]; then
   mkdir -p /run/rpcbind /run/ganesha
   rpcbind -f >"$LAN_LOGS/rpcbind.log" 2>&1 &
   wait_for rpcbind $! rpcinfo -p "$ADDRESS"
@@ -60,8 +65,8 @@ END
   nfs=$!
   wait_for nfs-ganesha "$nfs" rpcinfo -u "$ADDRESS" 100005 3
   wait_for nfs-ganesha "$nfs" rpcinfo -u "$ADDRESS" 100003 3
-  root_path=--dhcp-option=option:root-path,$ADDRESS:$LAN_NFS_ROOT
 fi
+[ -z "$LAN_NFS_ROOT" ] || root_path=--dhcp-option=option:root-path,$ADDRESS:$LAN_NFS_ROOT
 
 # No pings before an offer: nobody else is here. Option 128 is Etherboot's magic, without which 129 is nothing.
 dnsmasq --keep-in-foreground --conf-file=/dev/null --port=0 --interface=tap0 --bind-interfaces --user=root \

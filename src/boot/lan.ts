@@ -7,8 +7,14 @@ export type TftpServer = 'dnsmasq' | 'tftpd-hpa';
 /** A network of real servers for one node, in namespaces of its own. */
 export interface Lan {
   readonly tftp: TftpServer;
-  /** Directory that a real NFS server serves, and that DHCP's root-path names. */
-  readonly nfsRoot?: string;
+  /** What is served by NFS, and named by DHCP's root-path. */
+  readonly nfs?: LanNfs;
+}
+
+export interface LanNfs {
+  readonly directory: string;
+  /** 3 is nfs-ganesha's. 2 no server of Debian 12 speaks: for Linux 2.2, which knows no other, it is Kiln's own. */
+  readonly version: 2 | 3;
 }
 
 /** What DHCP tells the node besides its address, for the console to show again. */
@@ -48,7 +54,7 @@ export async function lanUnavailable(lan: Lan): Promise<string | undefined> {
   const servers = [
     DHCP,
     ...(lan.tftp === 'tftpd-hpa' ? [TFTP_HPA] : []),
-    ...(lan.nfsRoot === undefined ? [] : NFS),
+    ...(lan.nfs?.version === 3 ? NFS : []),
     { program: 'ip', package: 'iproute2', shows: 'a network of its own' },
   ];
   for (const { program, package: name, shows } of servers) {
@@ -90,7 +96,9 @@ export function lanEnvironment(lan: Lan, boot: LanBoot): Record<string, string> 
     LAN_TFTP_ROOT: boot.tftpRoot,
     LAN_BOOT_FILE: boot.bootFile,
     LAN_LOGS: boot.logs,
-    LAN_NFS_ROOT: lan.nfsRoot ?? '',
+    LAN_NFS_ROOT: lan.nfs?.directory ?? '',
+    LAN_NFS_2: lan.nfs?.version === 2 ? join(import.meta.dirname, 'nfs2/main.ts') : '',
+    LAN_NODE: process.execPath,
     LAN_ARGUMENTS,
     LAN_HOST_NAME,
   };

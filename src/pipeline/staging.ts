@@ -79,7 +79,7 @@ export async function bootInStaging(
     await mkdir(dirname(link), { recursive: true });
     await symlink(linkTarget(manifest.channel, manifest.id), link);
     if (choices.loader === 'pxelinux') await placePxelinux(root, manifest);
-    const lan = await stageLan(work, choices);
+    const lan = await stageLan(work, manifest.release, choices);
     return await bootBundle({
       tftpRoot: root,
       bootFile: choices.loader === 'pxelinux' ? 'pxelinux.0' : `${manifest.channel}/boot.ipxe`,
@@ -131,7 +131,7 @@ async function placePxelinux(root: string, manifest: Manifest): Promise<void> {
 const LAST_ROOT = 'etc/kiln.last-root';
 
 /** The network of real servers that the choices ask for; its NFS root is one with Kiln's init, and no more. */
-async function stageLan(work: string, choices: BootChoices): Promise<Lan | undefined> {
+async function stageLan(work: string, release: string, choices: BootChoices): Promise<Lan | undefined> {
   if (choices.root !== 'nfs' && choices.tftp === undefined) return undefined;
   const tftp = choices.tftp ?? 'dnsmasq';
   if (choices.root !== 'nfs') return { tftp };
@@ -141,7 +141,7 @@ async function stageLan(work: string, choices: BootChoices): Promise<Lan | undef
   }
   await compileInit({ compiler: 'gcc', output: join(nfsRoot, 'sbin/init') });
   await writeFile(join(nfsRoot, LAST_ROOT), '');
-  return { tftp, nfsRoot };
+  return { tftp, nfs: { directory: nfsRoot, version: release.startsWith('2.2.') ? 2 : 3 } };
 }
 
 function expectedLines(manifest: Manifest): ExpectedLine[] {
@@ -157,10 +157,10 @@ function lanLines(manifest: Manifest, lan: Lan | undefined): ExpectedLine[] {
   // A kit or kernel that says other things says nothing of these either.
   if (lan === undefined || manifest.boot.expect.length > 0) return [];
   const lines = [`kiln: DHCP says host name ${LAN_HOST_NAME}`, `kiln: DHCP says arguments ${LAN_ARGUMENTS}`];
-  if (lan.nfsRoot === undefined) return lines;
+  if (lan.nfs === undefined) return lines;
   return [
     ...lines,
-    `kiln: root ${LAN_SERVER}:${lan.nfsRoot} mounted`,
+    `kiln: root ${LAN_SERVER}:${lan.nfs.directory} mounted`,
     'kiln: handing over to /sbin/init',
     `kiln: this root is the last one: it has /${LAST_ROOT}`,
   ];

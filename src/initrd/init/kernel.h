@@ -70,6 +70,9 @@ enum { PROT_READ = 1, PROT_WRITE = 2, MAP_PRIVATE = 2, MAP_ANONYMOUS = 0x20 };
 /* linux/fs.h */
 enum { MS_RDONLY = 1, MS_MOVE = 8192 };
 
+/* Without it 2.2 takes neither flags nor data; later kernels leave it out. */
+#define MS_MGC_VAL 0xc0ed0000u
+
 /* asm/termbits.h, asm/ioctls.h */
 enum { TCSBRK = 0x5409, TIOCSCTTY = 0x540e };
 
@@ -145,7 +148,8 @@ static inline int kernel_ioctl(int file, int request, u32 argument)
 static inline int kernel_mount(const char *device, const char *directory, const char *type, u32 flags,
                                const void *data)
 {
-  return system_call(SYS_mount, (u32)device, (u32)directory, (u32)type, flags, (u32)data);
+  return system_call(SYS_mount, (u32)device, (u32)directory, (u32)type, MS_MGC_VAL | flags,
+                     (u32)data);
 }
 
 #endif
