@@ -5,8 +5,10 @@ import { findQemu } from '../../src/boot/index.ts';
 import { makeFloppy, makeInitrd, makeIso, makeNbi } from '../../src/initrd/index.ts';
 import { sha256 } from '../../src/platform/digest.ts';
 import { findCommand } from '../../src/platform/hosttools.ts';
-import { baseEnvironment, output, run } from '../../src/platform/process.ts';
+import { output } from '../../src/platform/process.ts';
+import { consoleOf } from '../support/machine.ts';
 import { discard, EPOCH, request, scratch } from './fixture.ts';
+import { compileLoader, loaderArguments } from './nbi/loader.ts';
 import { parseNbi } from './nbi/parse.ts';
 
 const CHECKOUT = join(import.meta.dirname, '../..');
@@ -35,24 +37,6 @@ beforeAll(async () => {
   initrdLine = `sample: initrd ${bytes.length} bytes sha256:${sha256(bytes)}`;
 });
 afterAll(() => discard(work));
-
-/** Boots a machine until it is off, and gives what its serial port said. */
-async function consoleOf(...machine: readonly string[]): Promise<string> {
-  const bare = [
-    '-accel',
-    'tcg',
-    '-m',
-    '64',
-    '-nodefaults',
-    '-display',
-    'none',
-    '-no-reboot',
-    '-serial',
-    'stdio',
-  ];
-  const ended = await run('qemu-system-i386', [...bare, ...machine], { timeoutMs: 120_000, capture: true });
-  return ended.stdout.toString('latin1').replaceAll('\r', '');
-}
 
 const medium = () => ({
   ...paths,
@@ -93,14 +77,7 @@ describe.each(['mknbi', 'linear'] as const)('an NBI in the layout %s', (layout) 
     `boots from a strict loader: kernel and initrd as they are, option 129 behind the command line${unlessQemu}`,
     async () => {
       await make(image());
-      const said = await consoleOf(
-        '-device',
-        'isa-debug-exit,iobase=0xf4,iosize=4',
-        '-kernel',
-        await loader(),
-        '-initrd',
-        image(),
-      );
+      const said = await consoleOf(loaderArguments(await compileLoader(work), image()));
       expect(said).toContain('loader: entering\n');
       expect(said).toContain(`sample: command line: ${CMDLINE} kiln.option129=yes\n`);
       expect(said).toContain(initrdLine);
@@ -138,37 +115,9 @@ test.skipIf(qemu === undefined)(`the strict loader refuses a damaged NBI${unless
   const image = join(work, 'damaged.nbi');
   await makeNbi(image, { ...paths, workDirectory: work, compiler: 'gcc', cmdline: CMDLINE, layout: 'mknbi' });
   await writeFile(image, (await readFile(image)).subarray(0, -1));
-  const said = await consoleOf(
-    '-device',
-    'isa-debug-exit,iobase=0xf4,iosize=4',
-    '-kernel',
-    await loader(),
-    '-initrd',
-    image,
-  );
+  const said = await consoleOf(loaderArguments(await compileLoader(work), image));
   expect(said).toBe('loader: refused: the file is cut short\n');
 });
-
-/** Compiles the loader; linked high, out of the way of what it loads. */
-async function loader(): Promise<string> {
-  const program = join(work, 'loader.elf');
-  const plain = ['-fno-pic', '-fno-pie', '-no-pie', '-fno-stack-protector', '-fcf-protection=none'];
-  const flags = ['-m32', '-march=i386', '-O1', '-ffreestanding', '-fno-asynchronous-unwind-tables', ...plain];
-  const link = [
-    '-nostdlib',
-    '-static',
-    '-Wl,-m,elf_i386',
-    '-Wl,--build-id=none',
-    '-Wl,-Ttext=0x3000000',
-    '-Wl,-N',
-  ];
-  const sources = ['loader.S', 'loader.c'];
-  await output('gcc', [...flags, '-fno-tree-loop-distribute-patterns', ...link, '-o', program, ...sources], {
-    cwd: join(import.meta.dirname, 'nbi'),
-    env: baseEnvironment(),
-  });
-  return program;
-}
 
 describe('a floppy', () => {
   const image = () => join(work, 'floppy.img');
@@ -218,7 +167,7 @@ describe('a floppy', () => {
 
   test.skipIf(qemu === undefined)(`boots${unlessQemu}`, async () => {
     await makeFloppy(image(), { ...medium(), size: 'auto' });
-    expect(await consoleOf('-drive', `if=floppy,format=raw,file=${image()}`, '-boot', 'a')).toContain(
+    expect(await consoleOf(['-drive', `if=floppy,format=raw,file=${image()}`, '-boot', 'a'])).toContain(
       initrdLine,
     );
   });
@@ -252,6 +201,6 @@ describe('an ISO', () => {
 
   test.skipIf(qemu === undefined)(`boots${unlessQemu}`, async () => {
     await makeIso(image(), medium());
-    expect(await consoleOf('-cdrom', image(), '-boot', 'd')).toContain(initrdLine);
+    expect(await consoleOf(['-cdrom', image(), '-boot', 'd'])).toContain(initrdLine);
   });
 });

@@ -130,6 +130,24 @@ describe('a module of 2.4, linked', () => {
     expect(lines).toEqual(['neither the kernel nor a loaded module has nowhere']);
   });
 
+  test('of a kernel with versions on its symbols takes those of its own versions, whatever the release', async () => {
+    const same = await probe('same.o', '-DPRINTK=printk_R1b7d4074', '-DRELEASE="2.4.21"');
+    const { code, out } = await parts('link-versions', same, '');
+    expect(code).toBe(0);
+    expect(wordsAfter(out, 0x600df00d).slice(0, 2)).toEqual([0x40100000, 0x47000100]);
+    const other = await probe('version.o', '-DPRINTK=printk_R00000000');
+    expect((await parts('link-versions', other, '')).lines).toEqual([
+      'neither the kernel nor a loaded module has printk_R00000000',
+    ]);
+  });
+
+  test('with versions is linked by the bare names where the kernel has none, and then its release counts', async () => {
+    const same = await probe('bare.o', '-DPRINTK=printk_R00000000');
+    expect((await parts('link', same, '')).code).toBe(0);
+    const other = await probe('release.o', '-DPRINTK=printk_R00000000', '-DRELEASE="2.4.21"');
+    expect((await parts('link', other, '')).lines[0]).toMatch(/^it was built for kernel 2\.4\.21/);
+  });
+
   test('gets what is for the GPL alone when it is under the GPL, and else does not', async () => {
     const free = await parts('link', await probe('free.o', '-DWANTS_SECRET'), '');
     expect(free.code).toBe(0);

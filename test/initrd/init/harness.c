@@ -4,6 +4,7 @@
  * what was allocated.
  *
  *   link MODULE PARAMETERS        links it at BASE; the image to stdout, or what is wrong to stderr
+ *   link-versions MODULE PARAMETERS  the same for a kernel with CONFIG_MODVERSIONS
  *   fuzz-link MODULE SEED ROUNDS
  *   dhcp PACKET                   the lease, a line for each part
  *   fuzz-dhcp PACKET SEED ROUNDS
@@ -58,13 +59,21 @@ static struct symbol_table table_of(const char *name, u32 value, u32 module)
   return (struct symbol_table){bytes, (u32)(8 + length), 1, module};
 }
 
+/* Whether the kernel's symbols have versions. */
+static int has_versions;
+
 static int link_module(const u8 *bytes, u32 size, const char *parameters, struct line *fault, u8 **image, u32 *image_size)
 {
-  struct symbol_table tables[3] = {table_of("printk", KERNEL, 0),
-                                   table_of("helper", OTHER_MODULE + 0x100, OTHER_MODULE),
-                                   table_of("GPLONLY_secret", KERNEL + 0x200, 0)};
-  struct module_link link = {
-      .name = "probe", .parameters = parameters, .release = "2.4.22", .tables = tables, .table_count = 3};
+  struct symbol_table tables[3] = {
+      table_of(has_versions ? "printk_R1b7d4074" : "printk", KERNEL, 0),
+      table_of(has_versions ? "helper_Rsmp_0badcafe" : "helper", OTHER_MODULE + 0x100, OTHER_MODULE),
+      table_of("GPLONLY_secret", KERNEL + 0x200, 0)};
+  struct module_link link = {.name = "probe",
+                             .parameters = parameters,
+                             .release = "2.4.22",
+                             .kernel_has_versions = has_versions,
+                             .tables = tables,
+                             .table_count = 3};
   int result = object_open(&link.object, bytes, size, fault);
   *image = NULL;
   if (result == 0) {
@@ -186,7 +195,8 @@ int main(int count, char **words)
     return 0;
   }
   u8 *bytes = read_file(words[2], &size);
-  if (text_equal(words[1], "link")) {
+  has_versions = text_equal(words[1], "link-versions");
+  if (has_versions || text_equal(words[1], "link")) {
     struct line fault;
     u8 *image;
     u32 image_size;

@@ -1,12 +1,22 @@
 /* A module in the shape of 2.4's, small enough to check by hand. Built with -m32 -ffreestanding. */
 #define MODINFO(name, text) static const char name[] __attribute__((section(".modinfo"), used)) = text
 
-MODINFO(info_version, "kernel_version=2.4.22");
+#ifndef RELEASE
+#define RELEASE "2.4.22"
+#endif
+MODINFO(info_version, "kernel_version=" RELEASE);
 MODINFO(info_licence, "license=" LICENCE);
 MODINFO(info_io, "parm_io=1-4i");
 MODINFO(info_mode, "parm_mode=s");
 MODINFO(info_name, "parm_name=1-1c8");
 MODINFO(info_irq, "parm_irq=h");
+
+/* As include/linux/modversions.h of a kernel with CONFIG_MODVERSIONS renames them. */
+#ifdef PRINTK
+#define printk PRINTK
+#define helper helper_Rsmp_0badcafe
+MODINFO(info_checksums, "using_checksums=1");
+#endif
 
 extern int printk(const char *format, ...);
 extern int helper(int value);

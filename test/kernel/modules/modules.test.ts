@@ -125,6 +125,21 @@ test('a symbol that the kernel has and does not export is not there for modules'
   await expect(index()).rejects.toThrow(/needs not_exported/);
 });
 
+test('symbols with versions are those of the same version, and the kernel is listed without any', async () => {
+  const export_ = (name: string) =>
+    `int ${name}(void) { return 1; }\nEXPORT(${name});\nINFO(license, "GPL");`;
+  const user = 'int printk_R1b7d4074(void), mii_check_Rsmp_0badcafe(void);\nINFO(license, "GPL");';
+  const use = 'int use(void) { return printk_R1b7d4074() + mii_check_Rsmp_0badcafe(); }';
+  await module(root, `${NET}/mii.o`, export_('mii_check_Rsmp_0badcafe'));
+  await module(root, `${NET}/a-mii.o`, export_('mii_check_Rsmp_deadbeef'));
+  await module(root, `${NET}/card.o`, `${user}\n${use}`);
+  await index();
+  const at = `/lib/modules/${RELEASE}/${NET}`;
+  expect(await mapFile('modules.dep')).toContain(`${at}/card.o:\t${at}/mii.o\n`);
+  await module(root, `${NET}/mii.o`, export_('mii_check_Rsmp_00000000'));
+  await expect(index()).rejects.toThrow(/card\.o needs mii_check_Rsmp_0badcafe/);
+});
+
 test('a module of another release is refused by name', async () => {
   await module(root, `${NET}/mii.o`, MII, '2.4.36');
   await expect(index()).rejects.toMatchObject({
