@@ -53,6 +53,7 @@ enum { O_RDONLY = 0, O_WRONLY = 1, O_RDWR = 2, O_CREAT = 0100, O_TRUNC = 01000, 
 
 /* asm/errno.h */
 enum {
+  ENOENT = 2,
   EIO = 5,
   ENOMEM = 12,
   EBUSY = 16,
