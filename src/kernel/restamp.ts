@@ -1,4 +1,4 @@
-import { readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import { existsSync, readdirSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { run } from '../platform/process.ts';
@@ -76,7 +76,8 @@ export function restamp(
 
 /**
  * Removes what the makefiles of 2.2 and 2.4 would keep although the configuration it was made for is another: the rules
- * of arch/i386/boot know neither what their sources include nor the flags.
+ * of arch/i386/boot know neither what their sources include nor the flags, and 2.2 installs every module that modules/ has
+ * a link to, those of configurations before too.
  * @param isSource as for `restamp`
  */
 export function forgetUntracked(tree: string, isSource: (path: string) => boolean): void {
@@ -85,6 +86,10 @@ export function forgetUntracked(tree: string, isSource: (path: string) => boolea
     const path = relative(tree, join(entry.parentPath, entry.name));
     if (entry.isFile() && /\.[os]$/.test(entry.name) && !isSource(path)) rmSync(join(tree, path));
   }
+  // The directory itself stays: it is made with the configuration.
+  const links = join(tree, 'modules');
+  if (!existsSync(links)) return;
+  for (const name of readdirSync(links)) if (!isSource(`modules/${name}`)) rmSync(join(links, name));
 }
 
 /** Everything in a tree that is not of its source, relative. */

@@ -1,4 +1,14 @@
-import { mkdirSync, mkdtempSync, readFileSync, rmSync, statSync, utimesSync, writeFileSync } from 'node:fs';
+import {
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  statSync,
+  symlinkSync,
+  utimesSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -105,6 +115,18 @@ describe('what the makefiles of arch/i386/boot would keep', () => {
       expect(timeOf(path)).toBe(THEN.getTime());
     for (const path of ['arch/i386/boot/setup.o', 'arch/i386/boot/compressed/misc.o'])
       expect(() => timeOf(path)).toThrow(/ENOENT/);
+  });
+});
+
+describe('the links by which 2.2 installs modules', () => {
+  it('are forgotten with the configuration that they were made for', () => {
+    put('arch/i386/boot/setup.S', '');
+    put('drivers/net/tulip.o', 'o');
+    put('modules/NET_MODULES', 'tulip.o\n');
+    symlinkSync('../drivers/net/tulip.o', join(tree, 'modules/tulip.o'));
+    forgetUntracked(tree, () => false);
+    expect(readdirSync(join(tree, 'modules'))).toEqual([]);
+    expect(timeOf('drivers/net/tulip.o')).toBe(THEN.getTime());
   });
 });
 
