@@ -54,14 +54,18 @@ describe.each(['2.2.17', '2.2.26'])('vanilla %s', (version) => {
 
   // 2.2.26 has the same drivers, and is built as the kernel for all cards below.
   describe.runIf(version === '2.2.17')('with every network card as a module', () => {
-    let bundle: Awaited<ReturnType<typeof build>>;
-    beforeAll(async () => {
-      if (missing === '') bundle = await build('modules');
-    }, 3_600_000);
+    let built: ReturnType<typeof build> | undefined;
+    /** Built by the first that asks. */
+    const modular = () => {
+      built ??= build('modules');
+      return built;
+    };
 
     it.skipIf(missing !== '')(
       `finds its card on PCI by the niclist, and the kit links the driver${missing}`,
-      () => {
+      { timeout: 3_600_000 },
+      async () => {
+        const bundle = await modular();
         const { gates } = JSON.parse(readFileSync(bundle.file('manifest.json'), 'utf8')) as Manifest;
         expect(gates.boot).toEqual({
           status: 'passed',
@@ -79,8 +83,9 @@ describe.each(['2.2.17', '2.2.26'])('vanilla %s', (version) => {
 
     it.skipIf(missing !== '' || noLan !== undefined)(
       `hands over to the init of a root by NFS 2${missing !== '' || noLan === undefined ? missing : ` (skipped: ${noLan})`}`,
-      { timeout: 600_000 },
+      { timeout: 3_600_000 },
       async () => {
+        const bundle = await modular();
         const booted = await kiln(['boot', bundle.id, '--nic', 'ne2k_pci', '--root', 'nfs', '--home', home]);
         expect(booted.code, booted.stdout + booted.stderr).toBe(0);
         expect(booted.stdout).toContain("lan: NFS 2 by Kiln's own server");
@@ -91,8 +96,9 @@ describe.each(['2.2.17', '2.2.26'])('vanilla %s', (version) => {
 
     it.skipIf(missing !== '')(
       `boots as an NBI by a loader of Etherboot's kind, and gets an address${missing}`,
-      { timeout: 600_000 },
+      { timeout: 3_600_000 },
       async () => {
+        const bundle = await modular();
         const loader = loaderArguments(await compileLoader(home), bundle.file('vmlinuz.nbi'));
         const said = await consoleOf([...loader, ...cardArguments('pcnet')], UP);
         expect(said).toContain('loader: entering\n');
@@ -103,8 +109,9 @@ describe.each(['2.2.17', '2.2.26'])('vanilla %s', (version) => {
 
     it.skipIf(missing !== '')(
       `boots from a floppy by SYSLINUX, and gets an address${missing}`,
-      { timeout: 600_000 },
+      { timeout: 3_600_000 },
       async () => {
+        const bundle = await modular();
         const floppy = ['-drive', `if=floppy,format=raw,readonly=on,file=${bundle.file('floppy.img')}`];
         const said = await consoleOf([...floppy, '-boot', 'a', ...cardArguments('pcnet')], UP);
         expect(said).toContain(`kiln: up ${bundle.id} eth0 10.0.2.15\n`);
