@@ -12,9 +12,12 @@ export interface ProcessIdentity {
   readonly start: string;
 }
 
+let own: ProcessIdentity | undefined;
+
 /** This process. */
 export function ownIdentity(): ProcessIdentity {
-  return { host: hostname(), boot: bootId(), pid: process.pid, start: startOf(process.pid) ?? '' };
+  own ??= { host: hostname(), boot: bootId(), pid: process.pid, start: startOf(process.pid) ?? '' };
+  return own;
 }
 
 /**
@@ -22,8 +25,10 @@ export function ownIdentity(): ProcessIdentity {
  * said. One of before the last boot is gone.
  */
 export function isStillAlive(identity: ProcessIdentity): boolean | undefined {
-  if (identity.host !== hostname()) return undefined;
-  return identity.boot === bootId() && startOf(identity.pid) === identity.start;
+  const { host, boot, pid, start } = ownIdentity();
+  if (identity.host !== host) return undefined;
+  if (identity.pid === pid && identity.start === start) return identity.boot === boot;
+  return identity.boot === boot && startOf(identity.pid) === identity.start;
 }
 
 function bootId(): string {

@@ -40,6 +40,8 @@ interface Held {
 
 const LEASE_MS = 15_000;
 const LONGEST_NAP_MS = 1000;
+/** Where there was nothing it is not asked again before, unless there are news. */
+const EMPTY_MS = 100;
 
 /**
  * A hand on jobs that come by way of Redis. BullMQ carries them, holds the lock that the lease is, and delivers a
@@ -62,6 +64,10 @@ export class BullmqHand implements Hand {
   #asking: Promise<void> | undefined;
   /** Jobs that were taken and not yet given out. */
   readonly #ready: Lease[] = [];
+  /** What had been heard, and when, when there was nothing to take. */
+  #empty = { news: -1, at: 0 };
+  /** Whether there was a job for each question the last time. */
+  #plenty = false;
   #seen = -1;
 
   private constructor(options: BullmqOptions, news: Redis) {
@@ -98,7 +104,7 @@ export class BullmqHand implements Hand {
   }
 
   async take(most: number): Promise<readonly Lease[]> {
-    if (this.#ready.length === 0) {
+    if (this.#ready.length === 0 && !this.#isKnownEmpty()) {
       this.#asking ??= this.#ask(most).finally(() => {
         this.#asking = undefined;
       });
@@ -114,33 +120,53 @@ export class BullmqHand implements Hand {
     return this.#ready.splice(0, most);
   }
 
+  /** True when nothing was there a moment ago, and nobody has said since that there is something. */
+  #isKnownEmpty(): boolean {
+    return this.#empty.news === this.#wake.count && performance.now() < this.#empty.at + EMPTY_MS;
+  }
+
   /** Puts jobs among those that are ready. */
   async #ask(most: number): Promise<void> {
+    const { count } = this.#wake;
+    await this.#askEach(most);
+    if (this.#ready.length === 0) this.#empty = { news: count, at: performance.now() };
+  }
+
+  async #askEach(most: number): Promise<void> {
     const names = await this.#redis.smembers(this.#names.queues);
     for (const name of names.sort()) {
       if (!suits({ labels: labelsOf(name) }, this.#labels)) continue;
-      const carrier = await this.#carrier(name);
-      // Where there is one there may be more; all are asked for in one go.
-      if (!(await this.#askOne(carrier))) continue;
-      const more = Array.from({ length: most - this.#ready.length }, () => this.#askOne(carrier));
-      const ended = await Promise.allSettled(more);
-      const failed = ended.find((one) => one.status === 'rejected');
-      if (failed !== undefined) throw failed.reason;
+      await this.#askFor(await this.#carrier(name), most);
       if (this.#ready.length >= most) return;
     }
   }
 
-  async #askOne(carrier: Carrier): Promise<boolean> {
+  /** Asks for as many as there may be, by what was there before: each question costs Redis something. */
+  async #askFor(carrier: Carrier, most: number): Promise<void> {
+    let step = this.#plenty ? most : 1;
+    while (this.#ready.length < most) {
+      const before = this.#ready.length;
+      const asked = Math.min(step, most - before);
+      const ended = await Promise.allSettled(Array.from({ length: asked }, () => this.#askOne(carrier)));
+      const failed = ended.find((one) => one.status === 'rejected');
+      if (failed !== undefined) throw failed.reason;
+      this.#plenty = this.#ready.length - before === asked;
+      if (!this.#plenty) return;
+      step *= 4;
+    }
+  }
+
+  async #askOne(carrier: Carrier): Promise<void> {
     const key = randomUUID();
     const delivery = (await carrier.getNextJob(key, { block: false })) as Delivery | undefined;
-    if (delivery?.id === undefined) return false;
+    if (delivery?.id === undefined) return;
     const token = tokenOf(delivery.id, delivery.attemptsStarted);
     const lease: Lease = { job: { ...delivery.data.job, token }, token };
     this.#held.set(lease, { delivery, key, attached: {} });
     this.#payloads.set(lease, delivery.data.payload);
-    await this.#tell(lease, delivery, []);
+    // Nobody waits for it to be told: if it can't be, the lease is lost as well, and the next beat says so.
+    this.#tell(lease, delivery, []).catch(() => undefined);
     this.#ready.push(lease);
-    return true;
   }
 
   async #carrier(name: string): Promise<Carrier> {

@@ -2,25 +2,25 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Job as BullJob } from 'bullmq';
 import type { Redis } from 'ioredis';
-import PQueue from 'p-queue';
 import { KilnError } from '../platform/errors.ts';
 import {
   type Carried,
   deliveryId,
   dispatchOf,
   EVERY_DELIVERY,
-  jobIdOf,
   nextDispatch,
   type Payload,
   type Progress,
   type Returned,
 } from './carried.ts';
+import { Hearing } from './hearing.ts';
 import { isSettled, type Job, type Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
-import { finish, lapse, type Refusal, recall, type Step, take } from './machine.ts';
+import { finish, recall } from './machine.ts';
 import { presentWorkers } from './presence.ts';
 import { queueName, type RedisNames, redisNames } from './redis.ts';
-import { type CarriedQueue, type Heard, Routes } from './routes.ts';
+import { forgetCompleted, type Heard, Routes } from './routes.ts';
+import { together } from './together.ts';
 import { noteWorkers } from './workers.ts';
 
 export interface DispatcherOptions {
@@ -43,10 +43,15 @@ const FIRST_PAUSE_MS = 250;
 const LONGEST_PAUSE_MS = 5000;
 /** Everything is held against Redis so often: an event that was missed keeps no job. */
 const LOOK_AGAIN_MS = 30_000;
+/** How often it is looked whether Redis was emptied. */
+const CHECK_OWNER_MS = 100;
 /** How often it is looked who is connected. */
 const COUNT_WORKERS_MS = 1000;
-/** Jobs that are dealt with at once: their writes share commits, and their questions trips to Redis. */
-const LANES = 64;
+/** Who hears so much at once waits so long for more: what comes meanwhile goes to the disk by the same commit. */
+const BUSY = 8;
+const GATHER_MS = 4;
+/** Jobs that are brought to Redis in one go. */
+const MOST_AT_ONCE = 256;
 const STOPPED_FOR_S = 86_400;
 /** BullMQ runs low numbers first, and those without one before all others. */
 const MIDDLE_PRIORITY = 1_000_000;
@@ -61,6 +66,7 @@ export class Dispatcher {
   readonly #redis: Redis;
   readonly #names: RedisNames;
   readonly #routes: Routes;
+  readonly #hearing: Hearing;
   /** Jobs to look at, by id. */
   readonly #pending = new Set<string>();
   /** When jobs that wait for their time are due. */
@@ -75,8 +81,12 @@ export class Dispatcher {
   #mustReconcile = true;
   /** When everything was last held against Redis, in milliseconds of this process's own clock. */
   #reconciled = 0;
+  /** When it was last looked whether Redis has this record's jobs. */
+  #checked = Number.NEGATIVE_INFINITY;
   /** When it was last looked who is connected. */
   #counted = Number.NEGATIVE_INFINITY;
+  /** How much was heard at once. */
+  #busy = 0;
   #idle = false;
   /** What went wrong last, and how often in a row. */
   #trouble = '';
@@ -89,6 +99,12 @@ export class Dispatcher {
     this.#names = options.names ?? redisNames();
     this.#owner = this.#ledger.fact('fleet') ?? randomUUID();
     this.#ledger.setFact('fleet', this.#owner);
+    this.#hearing = new Hearing({
+      ledger: this.#ledger,
+      commit: options.commit,
+      stop: (delivery, token) => this.#stop(delivery, token),
+      forget: (queue, deliveries) => forgetCompleted(this.#redis, queue, deliveries),
+    });
     this.#routes = new Routes(this.#redis, this.#names, (heard) => {
       this.#heard.push(heard);
       this.#ledger.wake.notify();
@@ -115,6 +131,7 @@ export class Dispatcher {
       }
       this.#idle =
         this.#heard.length === 0 && this.#pending.size === 0 && this.#ledger.cursor === this.#cursor;
+      if (this.#busy > BUSY) await pause(GATHER_MS, undefined, { signal }).catch(() => undefined);
       if (this.#heard.length > 0 || this.#pending.size > 0) continue;
       await this.#ledger.wake.wait(count, this.#nap(), signal).catch(() => undefined);
     }
@@ -143,37 +160,25 @@ export class Dispatcher {
   }
 
   async #step(): Promise<void> {
-    await this.#checkOwner();
+    if (performance.now() > this.#checked + CHECK_OWNER_MS) await this.#checkOwner();
     await this.#countWorkers();
     if (this.#mustReconcile || performance.now() > this.#reconciled + LOOK_AGAIN_MS) await this.#reconcile();
-    const heard = Map.groupBy(this.#heard.splice(0), ({ delivery }) => jobIdOf(delivery));
-    await together([...heard.values()], async (news) => {
-      for (const one of news) await this.#listen(one);
-    });
+    this.#busy = this.#heard.length;
+    for (const id of await this.#hearing.take(this.#heard.splice(0))) this.#done.add(id);
     this.#readRecord();
     for (const [id, due] of this.#delayed) if (due <= this.#ledger.now()) this.#pending.add(id);
     await this.#setPaused(this.#ledger.paused);
-    const pending = [...this.#pending].slice(0, LANES);
+    const pending = [...this.#pending].slice(0, MOST_AT_ONCE);
     for (const id of pending) this.#pending.delete(id);
     const ready: Job[] = [];
     await together(pending, (id) => this.#settleWith(id, (job) => ready.push(job)));
     await this.#send(ready);
   }
 
-  #listen(heard: Heard): Promise<void> {
-    switch (heard.type) {
-      case 'progress':
-        return this.#progress(heard.delivery, heard.progress);
-      case 'stalled':
-        return this.#stalled(heard.delivery);
-      case 'completed':
-        return this.#ended(heard.delivery, heard.returned, heard.queue);
-    }
-  }
-
   /** Redis that was emptied, or that another record's jobs are in, is filled anew. */
   async #checkOwner(): Promise<void> {
     const owner = await this.#redis.get(this.#names.owner);
+    this.#checked = performance.now();
     if (owner === this.#owner) return;
     for (const name of await this.#redis.smembers(this.#names.queues)) {
       const queue = await this.#routes.get(name);
@@ -224,7 +229,10 @@ export class Dispatcher {
     if (isSettled(job)) return this.#withdraw(delivery);
     const state = delivery === undefined ? 'unknown' : await delivery.getState();
     if (delivery?.id === undefined || state === 'unknown') return this.#lost(job, send);
-    if (state === 'completed') return this.#ended(delivery.id, delivery.returnvalue, queue);
+    if (state === 'completed') {
+      await this.#hear({ type: 'completed', delivery: delivery.id, returned: delivery.returnvalue, queue });
+      return;
+    }
     if (state === 'failed') {
       await delivery.remove();
       return this.#lost(job, send);
@@ -233,9 +241,13 @@ export class Dispatcher {
     if (state === 'active') {
       // Who has it is news, what it last told is not.
       const last = delivery.progress as unknown as Progress;
-      return this.#progress(delivery.id, { ...last, events: [] });
+      return this.#hear({ type: 'progress', delivery: delivery.id, progress: { ...last, events: [] } });
     }
     if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
+  }
+
+  async #hear(heard: Heard): Promise<void> {
+    for (const id of await this.#hearing.take([heard])) this.#done.add(id);
   }
 
   /** A delivery that Redis does not have: was it running, its worker has to start anew. */
@@ -289,7 +301,7 @@ export class Dispatcher {
         why: `${error.message} (${error.transient ? 'may pass: tried again' : 'would fail again: not retried'})`,
         results: [],
       };
-      await this.#apply(job.id, (now) => finish(now, now.token + 1, outcome, this.#ledger.now()));
+      await this.#hearing.apply(job.id, (now) => finish(now, now.token + 1, outcome, this.#ledger.now()));
       return undefined;
     }
   }
@@ -318,71 +330,6 @@ export class Dispatcher {
     this.#paused = paused;
     if (!paused) await this.#redis.publish(this.#names.news, 'resumed');
   }
-
-  /** A worker has a delivery, or tells what happens in it. */
-  async #progress(delivery: string, progress: Progress | undefined): Promise<void> {
-    if (typeof progress?.token !== 'number') return;
-    const { token, worker, identity, events } = progress;
-    const job = this.#ledger.find(jobIdOf(delivery));
-    if (job === undefined || isSettled(job)) return this.#stop(delivery);
-    const accepted = await this.#ledger.writeSoon(() => {
-      let now = this.#ledger.job(job.id);
-      if (token > now.token) {
-        const step = take(now, { worker, identity, until: Number.MAX_SAFE_INTEGER }, token);
-        if ('refused' in step) return false;
-        now = this.#ledger.save(step);
-      }
-      if (now.state !== 'running' || token !== now.token) return false;
-      // Told for information: a variant is built when its bundle is in this home, not when a worker says so.
-      for (const event of events) this.#ledger.tell(now.id, { type: 'build', event });
-      return true;
-    });
-    if (!accepted) await this.#stop(delivery, token);
-  }
-
-  /** BullMQ has seen that a worker's lock ran out, and gives the job to the next. */
-  async #stalled(delivery: string): Promise<void> {
-    await this.#apply(jobIdOf(delivery), (job) =>
-      job.state === 'running' && deliveryId(job.id, dispatchOf(job.token)) === delivery
-        ? lapse(job, `${job.holder?.worker ?? 'its worker'} was lost`)
-        : { refused: 'it does not run' },
-    );
-  }
-
-  async #ended(delivery: string, returned: Returned, queue: CarriedQueue): Promise<void> {
-    const job = this.#ledger.find(jobIdOf(delivery));
-    let ended: Job | undefined;
-    if (job !== undefined && !isSettled(job) && returned.token >= job.token) {
-      const taken = (await this.#options.commit?.(job, returned)) ?? returned.outcome;
-      // Only the record knows who is cancelled: a worker that was told to stop for another reason has handed back.
-      const outcome: Outcome =
-        taken.type === 'cancelled' && job.cancelling === null ? { ...taken, type: 'returned' } : taken;
-      ended = await this.#apply(job.id, (now) => finish(now, returned.token, outcome, this.#ledger.now()));
-    } else if (job !== undefined && !isSettled(job)) {
-      await this.#ledger.writeSoon(() =>
-        this.#ledger.tell(job.id, { type: 'refused', token: returned.token, why: 'a later delivery has it' }),
-      );
-    }
-    await queue.remove(delivery);
-    if (ended !== undefined && isSettled(ended)) this.#done.add(ended.id);
-  }
-
-  /** @returns the job as the command has left it; undefined when it was refused */
-  #apply(id: string, command: (job: Job) => Step | Refusal): Promise<Job | undefined> {
-    return this.#ledger.writeSoon(() => {
-      const job = this.#ledger.find(id);
-      const step = job === undefined ? undefined : command(job);
-      return step === undefined || 'refused' in step ? undefined : this.#ledger.save(step);
-    });
-  }
-}
-
-/** Does something with each of many, some at once; all of it is done before the first error is thrown. */
-async function together<T>(many: readonly T[], action: (one: T) => Promise<void>): Promise<void> {
-  const lanes = new PQueue({ concurrency: LANES });
-  const ended = await Promise.allSettled(many.map((one) => lanes.add(() => action(one))));
-  const failed = ended.find((one) => one.status === 'rejected');
-  if (failed !== undefined) throw failed.reason;
 }
 
 function bullJob(job: Job, payload: Payload) {

@@ -38,10 +38,14 @@ export class EmbeddedHand implements Hand {
   async take(most: number): Promise<readonly Lease[]> {
     const ledger = this.#ledger;
     // Most looks find nothing: they should not keep others from writing.
-    if (this.#lapsed().length === 0 && this.#next(1).length === 0) return [];
+    const now = ledger.jobs(['running']);
+    if (this.#lapsed(now).length === 0 && this.#next(1, now).length === 0) return [];
     return ledger.writeSoon(() => {
-      for (const { job, why } of this.#lapsed()) ledger.save(lapse(job, why));
-      return this.#next(most).flatMap((job) => {
+      let running = ledger.jobs(['running']);
+      const lapsed = this.#lapsed(running);
+      for (const { job, why } of lapsed) ledger.save(lapse(job, why));
+      if (lapsed.length > 0) running = ledger.jobs(['running']);
+      return this.#next(most, running).flatMap((job) => {
         const step = take(job, this.#holder(), job.token + 1);
         if ('refused' in step) return [];
         const taken = ledger.save(step);
@@ -51,13 +55,13 @@ export class EmbeddedHand implements Hand {
   }
 
   /** The next jobs for this hand; never one with a variant that another job builds at this moment. */
-  #next(most: number): Job[] {
+  #next(most: number, running: readonly Job[]): Job[] {
     const ledger = this.#ledger;
     const chosen: Job[] = [];
     if (ledger.paused) return chosen;
     const { only, labels = {} } = this.#options;
     const names = ({ recipe, variants }: Job) => variants.map((variant) => `${recipe}:${variant}`);
-    const busy = new Set(ledger.jobs(['running']).flatMap(names));
+    const busy = new Set(running.flatMap(names));
     for (const job of ledger.due()) {
       if (only !== undefined && !only.has(job.id)) continue;
       if (!suits(job, labels) || names(job).some((name) => busy.has(name))) continue;
@@ -69,8 +73,8 @@ export class EmbeddedHand implements Hand {
   }
 
   /** Running jobs that nobody runs any more. */
-  #lapsed(): { job: Job; why: string }[] {
-    return this.#ledger.jobs(['running']).flatMap((job) => {
+  #lapsed(running: readonly Job[]): { job: Job; why: string }[] {
+    return running.flatMap((job) => {
       const { holder } = job;
       if (holder === null) return [{ job, why: 'nobody has it' }];
       if (isStillAlive(holder.identity) === false) {

@@ -1,4 +1,3 @@
-import { setTimeout as pause } from 'node:timers/promises';
 import { Redis } from 'ioredis';
 import { KilnError } from '../platform/errors.ts';
 
@@ -120,14 +119,13 @@ export async function redisWarnings(redis: Redis): Promise<string[]> {
 
 /** The promise's value if it comes in time. @throws KilnError `failed`, transient, when it does not */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
-  const stop = new AbortController();
-  const late = pause(milliseconds, undefined, { signal: stop.signal }).then(() => {
-    throw new KilnError('failed', 'Redis does not answer', { transient: true });
-  });
-  late.catch(() => undefined);
+  const late = Promise.withResolvers<never>();
+  const timer = setTimeout(() => {
+    late.reject(new KilnError('failed', 'Redis does not answer', { transient: true }));
+  }, milliseconds);
   try {
-    return await Promise.race([promise, late]);
+    return await Promise.race([promise, late.promise]);
   } finally {
-    stop.abort();
+    clearTimeout(timer);
   }
 }

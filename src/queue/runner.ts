@@ -31,6 +31,11 @@ export interface RunnerOptions {
   readonly onEnded?: (job: Job, outcome: Outcome, used: boolean) => void;
 }
 
+/** Why a nap is over: made once, for a slot is freed often. */
+const NUDGE = new Error('a slot is free');
+/** Leases are asked about so often at least. */
+const MOST_BETWEEN_BEATS_MS = 1000;
+
 interface Held {
   readonly lease: Lease;
   readonly stop: AbortController;
@@ -65,7 +70,7 @@ export class Runner {
     const { leave, graceMs, hand } = this.#options;
     let deadline: NodeJS.Timeout | undefined;
     const leaving = () => {
-      this.#nudge.abort();
+      this.#nudge.abort(NUDGE);
       deadline = setTimeout(() => {
         for (const { stop } of this.#held) stop.abort(new Stopped('leaving', 'this worker has to stop'));
       }, graceMs);
@@ -73,14 +78,15 @@ export class Runner {
     leave.addEventListener('abort', leaving);
     if (leave.aborted) leaving();
     try {
+      let mayHaveChanged = true;
       while (!leave.aborted || this.#held.size > 0) {
         this.#nudge = new AbortController();
-        await Promise.all([...this.#held].map((held) => this.#beat(held)));
+        await this.#beatAll(mayHaveChanged);
         const free = this.#options.slots - this.#held.size;
         if (!leave.aborted && free > 0) for (const lease of await hand.take(free)) this.#start(lease);
         if (this.#crash !== undefined) throw this.#crash;
         if (leave.aborted && this.#held.size === 0) break;
-        await this.#nap(hand.leaseMs / 3);
+        mayHaveChanged = await this.#nap(hand.leaseMs / 3);
       }
       await Promise.all(this.#ending);
       if (this.#crash !== undefined) throw this.#crash;
@@ -90,14 +96,23 @@ export class Runner {
     }
   }
 
-  /** Sleeps until the hand hears of something, or a slot is free. */
-  async #nap(withinMs: number): Promise<void> {
+  /** Sleeps until the hand hears of something, or a slot is free. @returns whether it may be the former */
+  async #nap(withinMs: number): Promise<boolean> {
     const { signal } = this.#nudge;
     try {
       await this.#options.hand.changed(withinMs, signal);
+      return true;
     } catch (error) {
       if (!signal.aborted) throw error;
+      return false;
     }
+  }
+
+  /** That a slot is free says nothing of the leases of the others: they are not asked about each time. */
+  async #beatAll(mayHaveChanged: boolean): Promise<void> {
+    const due = performance.now() - Math.min(MOST_BETWEEN_BEATS_MS, this.#options.hand.leaseMs / 3);
+    const held = [...this.#held].filter(({ renewed }) => mayHaveChanged || renewed < due);
+    await Promise.all(held.map((one) => this.#beat(one)));
   }
 
   async #beat(held: Held): Promise<void> {
@@ -153,7 +168,7 @@ export class Runner {
   }
 
   #free(held: Held): void {
-    if (this.#held.delete(held) || this.#crash !== undefined) this.#nudge.abort();
+    if (this.#held.delete(held) || this.#crash !== undefined) this.#nudge.abort(NUDGE);
   }
 }
 

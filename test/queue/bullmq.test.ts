@@ -123,6 +123,33 @@ describe('a Redis', () => {
     await adapter.close();
   });
 
+  it('keeps nothing of jobs that have ended', async () => {
+    const adapter = await open();
+    const { queue } = adapter;
+    const ids = queue.submit([request('one'), request('two'), request('three')]).map(({ job }) => job.id);
+    const hand = await adapter.hand();
+    for (const kind of ['done', 'permanent', 'cancelled'] as const) {
+      const lease = await takeSoon(hand);
+      await until(queue, lease.job.id, ({ state }) => state === 'running');
+      if (kind === 'cancelled') queue.cancel(lease.job.id, 'not wanted');
+      await hand.settle(lease, outcome(kind));
+    }
+    await queue.drain(new AbortController().signal);
+    await adapter.settled();
+    const admin = await connectRedis(server.url);
+    const [waiting = ''] = queue.submit([request('four')]).map(({ job }) => job.id);
+    await adapter.settled();
+    const keys = await admin.keys('*');
+    // That it was to stop is remembered for a while, for whoever may have it.
+    const about = (id: string) => keys.filter((key) => key.includes(id) && !key.includes(':stopped:')).length;
+    expect(ids.map(about)).toEqual([0, 0, 0]);
+    expect(about(waiting)).toBe(1);
+    const lists = keys.filter((key) => key.endsWith(':jobs:completed'));
+    for (const key of lists) expect(await admin.zcard(key), key).toBe(0);
+    admin.disconnect();
+    await adapter.close();
+  });
+
   it('that is killed and comes back empty loses no job', async () => {
     const own = await startRedis();
     const adapter = await open(own.url);
