@@ -18,10 +18,13 @@ function say(message: WorkerMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);
 }
 
+// Loaded by way of V8's cache, as the command line's sources are; while whoever started this still looks what is to do.
+enableCompileCache();
+const pipeline = import('../src/pipeline/jobs.ts');
+pipeline.catch(() => undefined);
+
 async function run(job: WorkerJob): Promise<void> {
-  // Loaded by way of V8's cache, as the command line's sources are.
-  enableCompileCache();
-  const { buildHere } = await import('../src/pipeline/jobs.ts');
+  const { buildHere } = await pipeline;
   process.env.SOURCE_DATE_EPOCH = String(job.epoch);
   const results = await buildHere(job, stopping.signal, (event) => say({ type: 'event', event }));
   say({ type: 'results', results });

@@ -1,7 +1,7 @@
 import { mkdir, realpath, rm } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
-import { exists, readTextIfAny } from '../platform/files.ts';
+import { exists, readTextIfAny, removeTree } from '../platform/files.ts';
 import type { Jobserver, JobserverClient } from '../platform/jobserver.ts';
 import { baseEnvironment } from '../platform/process.ts';
 import { openAir, type Sandbox } from '../platform/sandbox.ts';
@@ -144,14 +144,20 @@ export async function compile(
     settleTimes(top);
   }
   await refuseOtherRelease(top, family, release);
-  await build.make(modular ? [targets.image, targets.modules] : [targets.image]);
-  if (modular) {
+  const modules = join(options.modulesInto, 'lib/modules', release);
+  // Where no option is m two walks through all directories would come upon nothing, or upon what is built in.
+  const some = modular && (family.noModules === undefined || /^CONFIG_\w+=m$/m.test(config));
+  await build.make(some ? [targets.image, targets.modules] : [targets.image]);
+  if (some) {
     await mkdir(options.modulesInto, { recursive: true });
     const into = place.inside(await realpath(options.modulesInto));
     // One process: the rule that empties the directory is not ordered before those that fill it.
     await build.make([targets.install, `INSTALL_MOD_PATH=${into}`], { alone: true });
+  } else if (modular) {
+    await removeTree(modules);
+    for (const name of ['.', ...(family.noModules ?? [])])
+      await mkdir(join(modules, name), { recursive: true });
   }
-  const modules = join(options.modulesInto, 'lib/modules', release);
   // Symlinks to the tree, which is nowhere to be found on the machine that the modules are for.
   if (modular) for (const link of ['build', 'source']) await rm(join(modules, link), { force: true });
   const image = join(top, paths.image);

@@ -61,6 +61,11 @@ export interface KernelFamily {
     readonly modules: string;
     readonly install: string;
   };
+  /**
+   * The directories that the `install` target leaves below `lib/modules/<release>/` where no module was built; undefined
+   * where only make knows.
+   */
+  readonly noModules?: readonly string[];
   /** Relative to the tree. */
   readonly paths: {
     readonly config: string;
@@ -177,6 +182,7 @@ const LINUX_2_4: KernelFamily = {
     modules: 'modules',
     install: 'modules_install',
   },
+  noModules: ['kernel', 'pcmcia'],
   paths: {
     config: '.config',
     image: 'arch/i386/boot/bzImage',
@@ -211,6 +217,7 @@ const LINUX_2_2: KernelFamily = {
     { value: '-fcommon', reason: 'headers define variables that several files share' },
     { value: '-mpreferred-stack-boundary=2', reason: 'the Makefile does not ask for it: stacks are small' },
   ],
+  noModules: [],
   shipped: [{ file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' }],
   compatRules: COMPAT_RULES_2_2,
 };

@@ -17,7 +17,7 @@ export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { type ModuleFacts, readModule } from './modules/module.ts';
 export { canRestamp, forgetUntracked, namesRelease, restamp } from './restamp.ts';
 export { chrootPlace, type ToolPlace } from './tool-place.ts';
-export { findToolchain, type Toolchain, type ToolchainRequest } from './toolchain.ts';
+export { findToolchain, locateHostTools, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {
   type KernelVersion,
   kernelRelease,

@@ -1,5 +1,5 @@
 import { accessSync, constants, realpathSync, statSync } from 'node:fs';
-import { delimiter, isAbsolute, join } from 'node:path';
+import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { digestOf } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
 import { baseEnvironment, type RunResult, run } from '../platform/process.ts';
@@ -24,6 +24,17 @@ export interface Toolchain {
   readonly initCompiler: string;
   /** Hex SHA-256 over all that can change what the tools produce; part of every step's key. */
   readonly fingerprint: string;
+  /** Absolute paths on this machine that all of this was found out of; none for tools that are elsewhere. */
+  readonly files: readonly string[];
+}
+
+/** The programs of this machine that a toolchain consists of, as absolute paths. */
+export interface HostTools {
+  readonly compiler: string;
+  readonly hostCompiler: string;
+  readonly assembler: string;
+  readonly linker: string;
+  readonly make: string;
 }
 
 export interface ToolchainRequest {
@@ -45,13 +56,16 @@ export interface ToolchainRequest {
 export async function findToolchain(request: ToolchainRequest): Promise<Toolchain> {
   const { place = { kind: 'host' } } = request;
   if (place.kind === 'host') {
-    const answers = await askHost(request);
-    const { compiler } = answers;
+    const tools = locateHostTools(request);
+    const answers = await askHost(tools, packageOf(request.compiler));
+    const { compiler } = tools;
     const lacks = await lackedFlags(
       (args) => run('/bin/sh', args, { capture: true, timeoutMs: 20_000 }),
       compiler,
     );
-    return { ...describeTools(answers), place, lacks, initCompiler: compiler };
+    const { proper } = answers;
+    const files = [...Object.values(tools), proper, dirname(proper)];
+    return { ...describeTools(answers), place, lacks, initCompiler: compiler, files };
   }
   const [answers, host] = await Promise.all([
     askInside(place, request.compiler, request.hostCompiler ?? 'gcc'),
@@ -61,7 +75,7 @@ export async function findToolchain(request: ToolchainRequest): Promise<Toolchai
   const lacks = await lackedFlags((args) => runInside(place, ['/bin/sh', ...args]), inside.compiler);
   // Kiln's init is today's C: a compiler of the kernel's time need not know it.
   const fingerprint = digestOf({ inside: inside.fingerprint, init: host.fingerprint });
-  return { ...inside, place, lacks, fingerprint, initCompiler: host.compiler };
+  return { ...inside, place, lacks, fingerprint, initCompiler: host.compiler, files: [] };
 }
 
 /** Prints those of the flags behind the compiler that it does not take. Mostly it takes all, and is asked once. */
@@ -95,7 +109,7 @@ interface Answers {
   readonly contents: unknown;
 }
 
-function describeTools(answers: Answers): Omit<Toolchain, 'place' | 'lacks' | 'initCompiler'> {
+function describeTools(answers: Answers): Omit<Toolchain, 'place' | 'lacks' | 'initCompiler' | 'files'> {
   const { compiler, hostCompiler, says, contents } = answers;
   const binutilsVersion = says.linker[0] ?? '';
   const makeVersion = says.make[0] ?? '';
@@ -116,14 +130,25 @@ function describeTools(answers: Answers): Omit<Toolchain, 'place' | 'lacks' | 'i
   };
 }
 
-async function askHost(request: ToolchainRequest): Promise<Answers> {
-  const compiler = findTool(request.compiler, packageOf(request.compiler));
-  const hostCompiler = findTool(request.hostCompiler ?? 'gcc', packageOf(request.hostCompiler ?? 'gcc'));
-  const assembler = findTool('as', 'binutils');
-  const linker = findTool('ld', 'binutils');
-  const make = findTool('make', 'make');
+/**
+ * Looks along the PATH for this machine's tools; runs nothing.
+ * @throws KilnError `tool` naming the package of the first that is missing
+ */
+export function locateHostTools({ compiler, hostCompiler = 'gcc' }: ToolchainRequest): HostTools {
   for (const name of ['bash', 'gzip']) findTool(name, name);
+  return {
+    compiler: findTool(compiler, packageOf(compiler)),
+    hostCompiler: findTool(hostCompiler, packageOf(hostCompiler)),
+    assembler: findTool('as', 'binutils'),
+    linker: findTool('ld', 'binutils'),
+    make: findTool('make', 'make'),
+  };
+}
 
+async function askHost(
+  { compiler, hostCompiler, assembler, linker, make }: HostTools,
+  packageName: string,
+): Promise<Answers & { readonly proper: string }> {
   const [compilerSays, hostSays, cc1, assemblerSays, linkerSays, makeSays] = await Promise.all([
     describe(compiler, '-v'),
     describe(hostCompiler, '-v'),
@@ -134,8 +159,9 @@ async function askHost(request: ToolchainRequest): Promise<Answers> {
   ]);
   gccVersion(compiler, compilerSays);
   const proper = cc1.find((line) => isAbsolute(line));
-  if (proper === undefined) throw noCompilerProper(compiler, packageOf(request.compiler));
+  if (proper === undefined) throw noCompilerProper(compiler, packageName);
   return {
+    proper,
     compiler,
     hostCompiler,
     says: {

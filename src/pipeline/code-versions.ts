@@ -8,6 +8,8 @@ import { CHECKOUT } from './recipes.ts';
  * differently never takes an older one's outputs for its own. Paths below src/.
  */
 const CODE_OF = {
+  // No step, and in no key: the fingerprint says what was found.
+  toolchain: ['kernel/toolchain.ts', 'kernel/tool-place.ts', 'kernel/family.ts'],
   tree: [
     'sources/unpack.ts',
     'sources/members.ts',

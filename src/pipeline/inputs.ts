@@ -1,9 +1,10 @@
 import { access, constants, readFile, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
-import { digestFile } from '../platform/digest.ts';
+import { digestFile, sha256 } from '../platform/digest.ts';
 import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
 import { exists, listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
+import { remembered } from '../platform/remembered.ts';
 import { kitSources } from '../recipe/kits.ts';
 import type { RecipeLock } from '../recipe/lock.ts';
 import type { Recipe, RecipeSource } from '../recipe/schema.ts';
@@ -146,8 +147,7 @@ export async function knownSources(
     sourceNames(recipe).map(async (name): Promise<SourceInput> => {
       const file = await substitutedFile(choices.substitutes.get(name));
       if (file !== undefined) {
-        const { sha256 } = await digestFile(file);
-        return { name, file: basename(file), sha256, substituted: true };
+        return { name, file: basename(file), sha256: await digestOfLocal(home, file), substituted: true };
       }
       if (choices.substitutes.has(name) || (await kitDirectory(recipe, name)) !== undefined) {
         return asInput(await fetchNamed(home, recipe, lock, name, choices, () => undefined, signal));
@@ -177,6 +177,14 @@ async function substitutedFile(given: string | undefined): Promise<string | unde
     () => false,
   );
   return readable && (await stat(path)).isFile() ? path : undefined;
+}
+
+/** What a plan says of a file. Whoever builds with it reads it. */
+async function digestOfLocal(home: Home, file: string): Promise<string> {
+  return remembered(join(home.cache, 'notes', `digest-${sha256(file)}.json`), async () => ({
+    value: (await digestFile(file)).sha256,
+    files: [file],
+  }));
 }
 
 /** The directory that a source is, where it is one. */

@@ -1,9 +1,11 @@
-import { spawn } from 'node:child_process';
+import { type ChildProcessByStdio, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { availableParallelism } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import type { Readable, Writable } from 'node:stream';
 import { type ErrorKind, KilnError, type KilnErrorDetails } from '../platform/errors.ts';
+import { listIfAny } from '../platform/files.ts';
 import { homeAt } from '../platform/home.ts';
 import { Jobserver } from '../platform/jobserver.ts';
 import { privateMounts } from '../platform/mounts.ts';
@@ -86,18 +88,40 @@ async function requestOf(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
  */
 export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
   const request = await requestOf(job, signal, sink);
-  const [started] = await startRecipes(request);
-  if (started === undefined) return { results: [] };
-  const { run, variants } = started;
-  const there = await Promise.all(variants.map((variant) => isBuilt(request, run, variant)));
-  const missing = job.references.filter((_, index) => there[index] !== true);
-  const [end, stored] = await Promise.all([
-    missing.length === 0 ? { results: [] } : runJobProcess({ ...job, references: missing }, signal, sink),
-    build(request, [{ run, variants: variants.filter((_, index) => there[index] === true) }]),
-  ]);
-  if ('died' in end) return { ...end, finished: [...stored, ...end.finished] };
-  const byName = new Map([...stored, ...end.results].map((result) => [result.variant, result]));
-  return { results: variants.flatMap(({ name }) => byName.get(name) ?? []) };
+  // It loads while this process finds out what is to be done.
+  const ahead = (await surelyMissing(request)) ? startWorker() : undefined;
+  try {
+    const [started] = await startRecipes(request);
+    if (started === undefined) return { results: [] };
+    const { run, variants } = started;
+    const there = await Promise.all(variants.map((variant) => isBuilt(request, run, variant)));
+    const missing = job.references.filter((_, index) => there[index] !== true);
+    const [end, stored] = await Promise.all([
+      missing.length === 0
+        ? { results: [] }
+        : runJobProcess({ ...job, references: missing }, signal, sink, ahead),
+      build(request, [{ run, variants: variants.filter((_, index) => there[index] === true) }]),
+    ]);
+    if ('died' in end) return { ...end, finished: [...stored, ...end.finished] };
+    const byName = new Map([...stored, ...end.results].map((result) => [result.variant, result]));
+    return { results: variants.flatMap(({ name }) => byName.get(name) ?? []) };
+  } finally {
+    // One that got no job ends when its standard input does; one that could not be started is told of by who needs it.
+    ahead?.then(
+      (worker) => worker.stdin.end(),
+      () => undefined,
+    );
+  }
+}
+
+/** Whether there is something to make, without a look at what it is made of: a variant that no bundle is of. */
+async function surelyMissing({ home, chosen, rebuild }: BuildRequest): Promise<boolean> {
+  if (rebuild) return true;
+  const variants = chosen.flatMap(({ variants }) => variants);
+  const bundles = await Promise.all(
+    variants.map(({ recipe, name }) => listIfAny(join(home.bundles, recipe.name, name))),
+  );
+  return bundles.some((names) => names.length === 0);
 }
 
 /** How a worker process ended: with results, or without a word, and how. */
@@ -110,22 +134,28 @@ const LAST_GRACE_MS = 10_000;
 /**
  * Runs a job in a process of its own, so that what goes wrong in it (a crash, an out-of-memory kill) is a failure
  * of this job alone. It stops when the signal is aborted, and when this process dies.
+ * @param ahead a process that was started for it already
  * @throws KilnError as `runJob` does
  */
 export async function runJobProcess(
   job: WorkerJob,
   signal: AbortSignal,
   sink: EventSink,
+  ahead?: Promise<Worker>,
 ): Promise<WorkerEnd> {
   const pool = await joinPool(signal);
   try {
-    return await runInPool({ ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } }, signal, sink);
+    const given = { ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } };
+    return await runInWorker(await (ahead ?? startWorker()), given, signal, sink);
   } finally {
     await pool.leave(signal.aborted);
   }
 }
 
-async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
+type Worker = ChildProcessByStdio<Writable, Readable, null>;
+
+/** Starts the program that runs one job, with mounts of its own; it waits for the job. */
+async function startWorker(): Promise<Worker> {
   const mounts = await privateMounts();
   const [command = '', ...before] = [...(mounts?.prefix ?? []), process.execPath];
   const worker = spawn(command, [...before, '--disable-warning=ExperimentalWarning', WORKER], {
@@ -134,7 +164,19 @@ async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
     // Ctrl-C on the terminal is the affair of whoever has the job.
     detached: true,
   });
-  const ended = once(worker, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+  await once(worker, 'spawn');
+  // A worker whose standard input closes stops: it does not outlive this process.
+  worker.stdin.on('error', () => undefined);
+  return worker;
+}
+
+async function runInWorker(
+  worker: Worker,
+  job: WorkerJob,
+  signal: AbortSignal,
+  sink: EventSink,
+): Promise<WorkerEnd> {
+  const ended = exitOf(worker);
   let last: NodeJS.Timeout | undefined;
   const stop = () => {
     // It gives its reason as its own: who was interrupted is not told that something was terminated.
@@ -145,8 +187,6 @@ async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
   signal.addEventListener('abort', stop);
   if (signal.aborted) stop();
   try {
-    // A worker whose standard input closes stops: it does not outlive this process.
-    worker.stdin.on('error', () => undefined);
     worker.stdin.write(`${JSON.stringify(job)}\n`);
     const heard = await listen(createInterface({ input: worker.stdout }), sink);
     const [code, killer] = await ended;
@@ -155,6 +195,13 @@ async function runInPool(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
     clearTimeout(last);
     signal.removeEventListener('abort', stop);
   }
+}
+
+/** How a process ended: one that is gone already has its end written down. */
+async function exitOf(worker: Worker): Promise<[number | null, NodeJS.Signals | null]> {
+  const { exitCode, signalCode } = worker;
+  if (exitCode !== null || signalCode !== null) return [exitCode, signalCode];
+  return once(worker, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
 }
 
 async function listen(

@@ -1,7 +1,5 @@
-import { resolve } from 'node:path';
-import { chrootPlace, findToolchain, type Toolchain, type ToolPlace } from '../kernel/index.ts';
+import type { Toolchain } from '../kernel/index.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
-import { findImage } from '../platform/container.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import type { LockedSource } from '../recipe/lock.ts';
@@ -22,6 +20,7 @@ import {
 import { keysOf, type SourceInput, type TextInput, type VariantInputs, type VariantKeys } from './plan.ts';
 import { extendLock, type LoadedRecipe, readLock } from './recipes.ts';
 import type { Reporter } from './report.ts';
+import { findToolchainOf } from './tools.ts';
 import { cachedTree, type PreparedTree, prepareTree } from './tree.ts';
 
 /** What a variant's inputs are and, once its sources are known, its keys. */
@@ -71,7 +70,7 @@ export class RecipeRun {
     context: { home: Home; cache: StepCache; choices: SourceChoices; signal: AbortSignal },
   ): Promise<RecipeRun> {
     const [toolchain, base, sources] = await Promise.all([
-      findToolchainOf(recipe),
+      findToolchainOf(context.home, recipe),
       readBase(recipe),
       knownSources(context.home, recipe, context.choices, context.signal),
     ]);
@@ -188,33 +187,6 @@ export class RecipeRun {
       return { ...made, detail: `${version}${extraversion} by ${decoder}, ${count}` };
     });
   }
-}
-
-/** @throws KilnError with the place in the recipe, for a toolchain that it names */
-async function findToolchainOf(recipe: LoadedRecipe): Promise<Toolchain> {
-  const { compiler, chroot, container } = recipe.recipe.toolchain;
-  try {
-    return await findToolchain({ compiler, place: await toolPlaceOf(recipe) });
-  } catch (error) {
-    if (!(error instanceof KilnError) || error.place !== undefined) throw error;
-    const { kind, message, hint, lines } = error;
-    const member = chroot !== undefined ? 'chroot' : container !== undefined ? 'container' : 'compiler';
-    throw new KilnError(kind, message, {
-      place: recipe.placeOf(['toolchain', member]),
-      lines,
-      ...(hint === undefined ? {} : { hint }),
-      cause: error,
-    });
-  }
-}
-
-/** Where a recipe's toolchain is. */
-async function toolPlaceOf({ recipe, directory }: LoadedRecipe): Promise<ToolPlace> {
-  const { chroot, container } = recipe.toolchain;
-  if (chroot !== undefined) return chrootPlace(resolve(directory, chroot));
-  return container === undefined
-    ? { kind: 'host' }
-    : { kind: 'container', image: await findImage(container) };
 }
 
 /** The files by name, as long as they are few. */

@@ -36,7 +36,7 @@ export interface WorkTreesRequest {
   readonly work: string;
   /** The sandbox over one tree's own directory. */
   readonly sandboxFor: (directory: string) => Sandbox;
-  /** Trees at the same time. */
+  /** Trees at the same time; of overlays over what is built already twice as many where it is more than one. */
   readonly most: number;
   /** False: trees are copies, for programs that don't see this process's mounts. */
   readonly overlays?: boolean;
@@ -139,7 +139,10 @@ export class WorkTrees {
   #mayMake(): boolean {
     if (this.#count === 0) return true;
     const { most, clean } = this.#request;
-    return this.#count < most && (clean === true || this.#layer !== undefined);
+    if (clean === true) return this.#count < most;
+    // Such a tree costs next to nothing, and make's jobs are counted elsewhere: while one variant is configured, linked
+    // by one process or made an image of, others compile.
+    return this.#layer !== undefined && this.#count < (most > 1 ? 2 * most : 1);
   }
 
   async #make(from?: Tree): Promise<Tree> {

@@ -1,4 +1,4 @@
-import { cpSync, existsSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -64,6 +64,21 @@ test('modules are installed under their release, without a link to the tree', as
   const built = await build(sampleTree());
   expect(existsSync(join(built.modules ?? '', 'kernel/drivers/net/ne2k-pci.o'))).toBe(true);
   expect(existsSync(join(built.modules ?? '', 'build'))).toBe(false);
+});
+
+test('where no option is m nothing walks through the tree for modules, and the release has its empty directories', async () => {
+  const tree = sampleTree();
+  writeFileSync(join(tree, '.config'), 'CONFIG_MODULES=y\n');
+  await configureTree(tree, family, toolchain);
+  const log = `${tree}.log`;
+  const built = await compile(tree, family, toolchain, {
+    jobs: 2,
+    modulesInto: `${tree}.root`,
+    buildDate: 1_000_000_000,
+    log,
+  });
+  expect(readdirSync(built.modules ?? '').sort()).toEqual(['kernel', 'pcmcia']);
+  expect(readFileSync(log, 'utf8')).not.toMatch(/MAKING_MODULES|modules_install/);
 });
 
 test('two builds in two directories give the same bytes', async () => {
