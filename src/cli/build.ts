@@ -1,3 +1,4 @@
+import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { VariantResult } from '../pipeline/events.ts';
@@ -22,7 +23,7 @@ import {
   workshopSettings,
 } from './context.ts';
 import { formatBytes, note, print, printJson, styled, table } from './output.ts';
-import { paintStatus, progressView } from './progress.ts';
+import { type ProgressView, paintStatus, progressView } from './progress.ts';
 import { numberOf, settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
 
@@ -113,7 +114,9 @@ async function runBuild(
       signal,
       sink: view.sink,
     };
-    results = await buildThroughQueue(request, { confirmCancel });
+    results = await buildThroughQueue(request, {
+      confirmCancel: (jobs) => confirmCancel(jobs, view),
+    });
   } finally {
     view.end();
   }
@@ -124,15 +127,21 @@ async function runBuild(
 }
 
 /** Whether jobs that a server runs are to stop; nobody is asked off a terminal. */
-async function confirmCancel(jobs: readonly Job[]): Promise<boolean> {
+async function confirmCancel(jobs: readonly Job[], view: ProgressView): Promise<boolean> {
   if (jobs.length === 0) return false;
   if (!process.stdin.isTTY || !process.stderr.isTTY) return true;
+  // Live lines would be drawn over the question.
+  view.end();
   const terminal = createInterface({ input: process.stdin, output: process.stderr });
   const names = jobs.map(({ id }) => id).join(', ');
+  // Here Ctrl-C is a key, and no signal.
+  terminal.on('SIGINT', () => process.emit('SIGINT'));
+  const closed = once(terminal, 'close').then(() => '');
   try {
-    const answer = await terminal.question(
-      `Cancel ${names} as well? Else the server goes on with it. [y/N] `,
-    );
+    const answer = await Promise.race([
+      terminal.question(`Cancel ${names} as well? Else the server goes on with it. [y/N] `),
+      closed,
+    ]);
     return /^y/i.test(answer.trim());
   } finally {
     terminal.close();

@@ -90,7 +90,9 @@ interface Line {
 function liveView(stream: NodeJS.WriteStream): ProgressView {
   const update = createLogUpdate(stream, { showCursor: true });
   const running = new Map<string, Line>();
+  let isOver = false;
   const draw = () => {
+    if (isOver) return;
     const width = Math.max(20, (stream.columns ?? 80) - 1);
     const names = Math.max(0, ...[...running.keys()].map((name) => name.length));
     update(
@@ -106,7 +108,7 @@ function liveView(stream: NodeJS.WriteStream): ProgressView {
   const timer = setInterval(draw, 125);
   timer.unref();
   const lasting = (line: string) => {
-    update.clear();
+    if (!isOver) update.clear();
     stream.write(`${line}\n`);
     draw();
   };
@@ -125,6 +127,7 @@ function liveView(stream: NodeJS.WriteStream): ProgressView {
       }
     },
     end() {
+      isOver = true;
       clearInterval(timer);
       update.clear();
       update.done();

@@ -80,7 +80,8 @@ describe('Ctrl-C on a job that kiln build follows', () => {
   it.each([
     ['y', 'cancelled'],
     ['n', 'done'],
-  ])('asks on a terminal whether to cancel it: %s, and it ends as %s', async (answer, state) => {
+    ['\x03', 'done'],
+  ])('asks on a terminal whether to cancel it: %j, and it ends as %s', async (answer, state) => {
     const terminal = spawn(
       'script',
       ['-qefc', `${join(CHECKOUT, 'kiln')} build sample:ne2k --no-publish --home ${home}`, '/dev/null'],
@@ -97,6 +98,8 @@ describe('Ctrl-C on a job that kiln build follows', () => {
     while (!/Cancel j[0-9a-f]{10} as well\?/.test(shown)) await once(terminal.stdout, 'data');
     terminal.stdin.write(`${answer}\r`);
     expect(await exit).toEqual([130, null]);
+    // Nothing was drawn over the question.
+    expect(shown.slice(shown.indexOf('Cancel j'))).not.toContain('\x1b[2K');
     expect(await theJob(isSettled)).toMatchObject({ state });
   });
 });
