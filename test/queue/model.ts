@@ -55,6 +55,7 @@ interface Known {
 /**
  * Any sequence of commands against the simplest model that tells right from wrong: a job is in one hand at most,
  * tokens grow, what is settled stays so, and at the end everything can be brought to an end.
+ * @param runs how many sequences, unless $KILN_MODEL_RUNS says it
  */
 export function modelTest(name: string, open: () => Promise<Adapter>, runs: number): void {
   it(`any sequence of commands on ${name} leaves each job in one hand at most, and none lost`, async () => {
@@ -69,7 +70,7 @@ export function modelTest(name: string, open: () => Promise<Adapter>, runs: numb
           await adapter.close();
         }
       }),
-      { numRuns: runs },
+      { numRuns: Number(process.env.KILN_MODEL_RUNS ?? runs) },
     );
   });
 }
