@@ -71,6 +71,8 @@ export interface KernelFamily {
     readonly config: string;
     readonly image: string;
     readonly systemMap: string;
+    /** The header that the `config` target writes of the configuration; missing where other targets do. */
+    readonly autoconf?: string;
     /** The target that makes a header of each option (include/config/); where there is none make tracks options itself. */
     readonly optionHeaders?: string;
     /** Where make writes the release after the `depend` target, if it composes it from more than the Makefile. */
@@ -187,6 +189,7 @@ const LINUX_2_4: KernelFamily = {
     config: '.config',
     image: 'arch/i386/boot/bzImage',
     systemMap: 'System.map',
+    autoconf: 'include/linux/autoconf.h',
     optionHeaders: 'include/config/MARKER',
   },
   shipped: [

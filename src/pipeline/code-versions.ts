@@ -31,6 +31,7 @@ const CODE_OF = {
     'kernel/modules',
     'pipeline/ccache.ts',
     'pipeline/compile.ts',
+    'pipeline/make-kernel.ts',
     'pipeline/work-trees.ts',
     'pipeline/workshop.ts',
     'platform/container.ts',

@@ -29,6 +29,8 @@ import type { Reporter } from './report.ts';
 export interface Configured {
   readonly dotConfig: string;
   readonly audit: AuditReport;
+  /** The header that make wrote of it, in the language of 2.4; missing where the configuration is an earlier run's. */
+  readonly autoconf?: string;
 }
 
 export interface ConfigureRequest {
@@ -73,7 +75,22 @@ export async function configure(request: ConfigureRequest): Promise<Configured> 
   await configureTree(tree, family, toolchain, { signal, sandbox: request.sandbox, log: reporter.log });
   refuseChanges(dotConfig, await readFile(target, 'latin1'));
   await keep(cache, key, { dotConfig, audit });
-  return { dotConfig, audit };
+  const header = family.paths.autoconf;
+  if (header === undefined) return { dotConfig, audit };
+  return { dotConfig, audit, autoconf: await readFile(join(tree, header), 'latin1') };
+}
+
+/**
+ * Gives a tree that was built with another configuration one that was made in a tree beside it, as `make oldconfig`
+ * would have left it.
+ * @returns false where it can't be told what make would have left
+ */
+export async function adopt(tree: string, family: KernelFamily, configured: Configured): Promise<boolean> {
+  const { autoconf } = family.paths;
+  if (autoconf === undefined || configured.autoconf === undefined) return false;
+  await writeFile(join(tree, family.paths.config), configured.dotConfig, 'latin1');
+  await writeFile(join(tree, autoconf), configured.autoconf, 'latin1');
+  return true;
 }
 
 /** Kiln's own resolver: it runs no code of the tree. */

@@ -14,7 +14,8 @@ import { describeInputs, type VariantKeys } from './plan.ts';
 import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
-import { compareBundle, makeBundle, storedBundle, type VariantJob } from './variant.ts';
+import { compareBundle, makeBundle, storedBundle } from './variant.ts';
+import type { VariantJob } from './variant-job.ts';
 import { Workshop, type WorkshopSettings } from './workshop.ts';
 
 export interface BuildRequest {

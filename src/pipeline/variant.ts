@@ -9,44 +9,22 @@ import {
   readBundle,
   type StoredBundle,
 } from '../bundle/index.ts';
-import { assertReadable, type Initrd, kitEntries, makeInitrd } from '../initrd/index.ts';
-import { familyFor, type Toolchain } from '../kernel/index.ts';
+import { type Initrd, kitEntries, makeInitrd } from '../initrd/index.ts';
 import { exists, removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import type { Variant } from '../recipe/variants.ts';
-import type { FetchedSource } from '../sources/index.ts';
 import { assemble } from './assemble.ts';
-import { type GateJob, gateStep } from './boot-gate.ts';
+import { gateStep } from './boot-gate.ts';
 import { networkCards } from './boot-options.ts';
-import { type StepCache, workDirectory } from './cache.ts';
+import { workDirectory } from './cache.ts';
 import { assertSameBundle } from './compare.ts';
-import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
-import { type Configured, cachedConfig, configure } from './configure.ts';
+import type { Compiled } from './compile.ts';
 import { passGates, requireGates } from './gates.ts';
 import { requireImageTools } from './images.ts';
-import type { TextInput, VariantKeys } from './plan.ts';
-import type { LoadedRecipe } from './recipes.ts';
+import { makeKernel } from './make-kernel.ts';
+import type { VariantKeys } from './plan.ts';
 
-import { describeTree, type PreparedTree } from './tree.ts';
-import type { WorkTree } from './work-trees.ts';
-import type { TreeShop, Workshop } from './workshop.ts';
-
-/** All that is needed to make one variant's bundle. */
-export interface VariantJob extends GateJob {
-  readonly cache: StepCache;
-  readonly recipe: LoadedRecipe;
-  readonly base: TextInput | undefined;
-  readonly fragments: readonly TextInput[];
-  readonly keys: VariantKeys;
-  readonly sources: readonly FetchedSource[];
-  readonly toolchain: Toolchain;
-  readonly epoch: number;
-  /** Don't use what the cache has. */
-  readonly rebuild: boolean;
-  /** The prepared tree, made once for all variants that share it. */
-  readonly prepareTree: () => Promise<PreparedTree>;
-  readonly workshop: Workshop;
-}
+import type { VariantJob } from './variant-job.ts';
 
 /** The stored bundle of a variant's key if there is one and every byte of it is right. */
 export async function storedBundle(
@@ -142,84 +120,6 @@ async function stageBundle(job: VariantJob, work: string): Promise<StoredBundle>
     return { manifest: made, detail: `${keys.id}, ${Object.keys(made.files).length} files` };
   });
   return { directory, manifest };
-}
-
-async function makeKernel(
-  job: VariantJob,
-): Promise<{ tree: PreparedTree; configured: Configured; compiled: Compiled }> {
-  const { cache, keys, variant, reporter, signal, toolchain, rebuild } = job;
-  const tree = await job.prepareTree();
-  reporter.write(...describeTree(tree.record));
-
-  const knownConfig = rebuild ? undefined : await cachedConfig(cache, keys.config);
-  const knownKernel = rebuild ? undefined : await cachedKernel(cache, keys.compile);
-  if (knownConfig !== undefined && knownKernel !== undefined) {
-    assertReadable(variant.initrd.format, variant.recipe.kernel.version, knownConfig.dotConfig);
-    reporter.hit('config', `${knownConfig.audit.requested.length} options asked for`);
-    reporter.hit('compile', keys.release);
-    return { tree, configured: knownConfig, compiled: knownKernel };
-  }
-  const { workshop, epoch } = job;
-  const directory = join(tree.directory, 'tree');
-  const shop = await workshop.shop(keys.tree, directory, toolchain, epoch, rebuild);
-  const made = await shop.trees.use(signal, async (work) => {
-    const configured = await configureIn(job, work);
-    // Before the minutes that it takes to compile what could not boot.
-    assertReadable(variant.initrd.format, variant.recipe.kernel.version, configured.dotConfig);
-    const compiled = await compileIn(job, work, shop, tree, configured);
-    return { configured, compiled, built: { release: keys.release, config: configured.dotConfig } };
-  });
-  return { tree, ...made };
-}
-
-function configureIn(job: VariantJob, work: WorkTree): Promise<Configured> {
-  const { cache, keys, recipe, variant, base, fragments, toolchain, reporter, signal } = job;
-  return reporter.step('config', async () => {
-    const made = await configure({
-      cache,
-      key: keys.config,
-      tree: work.tree,
-      sandbox: work.sandbox,
-      family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
-      toolchain,
-      recipe,
-      variant,
-      base,
-      fragments,
-      reporter,
-      signal,
-    });
-    return { ...made, detail: `${made.audit.requested.length} options asked for, every one as asked` };
-  });
-}
-
-function compileIn(
-  job: VariantJob,
-  work: WorkTree,
-  shop: TreeShop,
-  tree: PreparedTree,
-  configured: Configured,
-): Promise<Compiled> {
-  const { cache, keys, variant, toolchain, workshop, epoch, reporter, signal } = job;
-  return reporter.step('compile', async () => {
-    const made = await compileVariant({
-      cache,
-      keys,
-      work,
-      shop,
-      jobserver: workshop.jobserver,
-      ccache: await workshop.ccache(toolchain),
-      dotConfig: configured.dotConfig,
-      treeRecord: tree.record,
-      family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
-      toolchain,
-      epoch,
-      reporter,
-      signal,
-    });
-    const hits = made.ccacheHits === undefined ? '' : `, ${made.ccacheHits} of them by ccache`;
-    return { ...made, detail: `${keys.release}, ${made.compiled} files compiled${hits}` };
-  });
 }
 
 async function buildInitrd(

@@ -102,6 +102,30 @@ export class WorkTrees {
     return done;
   }
 
+  /** Whether `use` would wait for the first variant to be built, and another fresh tree costs next to nothing. */
+  get waits(): boolean {
+    const { most, clean } = this.#request;
+    return (
+      this.#overlays &&
+      clean !== true &&
+      most > 1 &&
+      this.#count > 0 &&
+      this.#layer === undefined &&
+      this.#idle.length === 0
+    );
+  }
+
+  /** Lends a tree that is thrown away afterwards, for what can be found out without building. */
+  async aside<T>(action: (tree: WorkTree) => Promise<T>): Promise<T> {
+    const tree = await this.#make();
+    try {
+      await mkdir(tree.out, { recursive: true });
+      return await action(tree);
+    } finally {
+      await demolish(tree);
+    }
+  }
+
   /** What was built on top of the prepared tree, for a later run; undefined where trees are copies. */
   get layer(): Layer | undefined {
     return this.#layer;
@@ -211,8 +235,7 @@ export class WorkTrees {
 
   async #remove(tree: Tree): Promise<void> {
     this.#count--;
-    if (tree.mounted) await unmount(tree.tree);
-    await removeTree(tree.directory);
+    await demolish(tree);
   }
 
   #wake(): void {
@@ -235,6 +258,11 @@ export class WorkTrees {
       signal.addEventListener('abort', stop, { once: true });
     });
   }
+}
+
+async function demolish(tree: Tree): Promise<void> {
+  if (tree.mounted) await unmount(tree.tree);
+  await removeTree(tree.directory);
 }
 
 async function copyTree(from: string, to: string): Promise<void> {

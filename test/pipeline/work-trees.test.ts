@@ -1,4 +1,12 @@
-import { existsSync, mkdirSync, mkdtempSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import {
+  existsSync,
+  mkdirSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
@@ -42,6 +50,20 @@ describe('work trees', () => {
     });
     expect(readFileSync(join(prepared, 'source'), 'utf8')).toBe('pristine');
     await shop.close();
+  });
+
+  it('can be had aside for a look: nothing of it stays, and nobody starts from it', async () => {
+    const shop = trees();
+    await shop.aside(async ({ tree, built }) => {
+      expect(built).toBeUndefined();
+      writeFileSync(join(tree, 'source'), 'changed');
+    });
+    await shop.use(going, async ({ tree }) => {
+      expect(readFileSync(join(tree, 'source'), 'utf8')).toBe('pristine');
+      return as('one');
+    });
+    await shop.close();
+    expect(readdirSync(join(scratch, 'work'))).toEqual([]);
   });
 
   it('hand on what was built in them, and say what it was', async () => {
