@@ -89,7 +89,7 @@ async function requestOf(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
 export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
   const request = await requestOf(job, signal, sink);
   // It loads while this process finds out what is to be done.
-  const ahead = (await surelyMissing(request)) ? startWorker() : undefined;
+  const ahead = (await surelyMissing(request)) ? startWorker(job) : undefined;
   try {
     const [started] = await startRecipes(request);
     if (started === undefined) return { results: [] };
@@ -146,7 +146,7 @@ export async function runJobProcess(
   const pool = await joinPool(signal);
   try {
     const given = { ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } };
-    return await runInWorker(await (ahead ?? startWorker()), given, signal, sink);
+    return await runInWorker(await (ahead ?? startWorker(job)), given, signal, sink);
   } finally {
     await pool.leave(signal.aborted);
   }
@@ -154,9 +154,9 @@ export async function runJobProcess(
 
 type Worker = ChildProcessByStdio<Writable, Readable, null>;
 
-/** Starts the program that runs one job, with mounts of its own; it waits for the job. */
-async function startWorker(): Promise<Worker> {
-  const mounts = await privateMounts();
+/** Starts the program that runs one job, with mounts of its own where they are of use; it waits for the job. */
+async function startWorker({ references }: WorkerJob): Promise<Worker> {
+  const mounts = (await inContainers(references)) ? undefined : await privateMounts();
   const [command = '', ...before] = [...(mounts?.prefix ?? []), process.execPath];
   const worker = spawn(command, [...before, '--disable-warning=ExperimentalWarning', WORKER], {
     env: { ...process.env, ...mounts?.env },
@@ -202,6 +202,15 @@ async function exitOf(worker: Worker): Promise<[number | null, NodeJS.Signals | 
   const { exitCode, signalCode } = worker;
   if (exitCode !== null || signalCode !== null) return [exitCode, signalCode];
   return once(worker, 'exit') as Promise<[number | null, NodeJS.Signals | null]>;
+}
+
+/**
+ * Whether a job's programs run in containers. Engines look after mounts and users themselves: in a user namespace of
+ * Kiln's, podman would take its user for root and look for root's images; and docker's daemon sees no mounts of others.
+ */
+async function inContainers(references: WorkerJob['references']): Promise<boolean> {
+  const chosen = await chooseVariants(references);
+  return chosen.some(({ recipe }) => recipe.recipe.toolchain.container !== undefined);
 }
 
 async function listen(

@@ -1,4 +1,4 @@
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, readlinkSync, writeFileSync } from 'node:fs';
 import { homedir } from 'node:os';
 import { join } from 'node:path';
 import { expect, test } from 'vitest';
@@ -65,6 +65,18 @@ test('an image is refused by its line where there is neither podman nor docker',
   const { code, stderr } = await kiln(['--home', freshDirectory('home'), 'plan', recipe], { PATH });
   expect(stderr).toMatch(/own\.yaml:\d+:14: toolchain\.container is sarge, and neither podman nor docker/);
   expect(code).toBe(3);
+});
+
+test("an engine is started among the mounts of who started Kiln, where its user's images are", async () => {
+  const bin = freshDirectory('bin');
+  const heard = join(bin, 'heard');
+  writeFileSync(join(bin, 'podman'), `#!/bin/sh\nreadlink /proc/self/ns/mnt >> ${heard}\necho sha256:0\n`, {
+    mode: 0o755,
+  });
+  const recipe = writeRecipe({ more: 'toolchain: { container: sarge }\n' });
+  await kiln(['--home', freshDirectory('home'), 'build', recipe], { PATH: `${bin}:${process.env.PATH}` });
+  const places = new Set(readFileSync(heard, 'utf8').trim().split('\n'));
+  expect([...places]).toEqual([readlinkSync('/proc/self/ns/mnt')]);
 });
 
 test('a recipe has a chroot or a container, not both', async () => {
