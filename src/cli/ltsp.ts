@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import { findBundle, type StoredBundle } from '../bundle/index.ts';
 import { type Cluster, install, type LtspReport, type LtspSettings, undo } from '../ltsp/index.ts';
 import { KilnError } from '../platform/errors.ts';
+import { parseMac } from '../publish/index.ts';
 import { networkOf, ownNetwork } from '../server/examples.ts';
 import { contextOf } from './context.ts';
 import { note, print, printJson, table } from './output.ts';
@@ -13,6 +14,8 @@ interface Options {
   readonly undo?: true;
   readonly nodes?: string;
   readonly server?: string;
+  readonly slow?: readonly string[];
+  readonly plain?: string;
   readonly network?: ReturnType<typeof networkOf>;
   readonly cluster: Cluster;
   readonly nfsRoot: string;
@@ -22,6 +25,8 @@ interface Options {
   readonly nodeOptions?: string;
   readonly map: boolean;
   readonly mfs: boolean;
+  readonly mfsOptions: string;
+  readonly exports?: true;
   readonly dhcpd: boolean;
   readonly microsoftDhcp?: true;
   readonly mosrun?: string | true;
@@ -47,6 +52,12 @@ export function registerLtsp(program: Command): void {
     )
     .option('--server <BUNDLE>', "place this bundle's kernel and modules on the server, as make install does")
     .option(
+      '--slow <MAC>',
+      'a node that is too slow to be of use to the cluster: MOSIX = N in lts.conf; as often as wanted',
+      collectMac,
+    )
+    .option('--plain <BUNDLE>', "slow nodes boot this bundle's kernel, which has no openMosix")
+    .option(
       '--network <ADDRESS/PREFIX>',
       "the server's address in the network of its nodes (default: this machine's first)",
       networkOf,
@@ -63,6 +74,8 @@ export function registerLtsp(program: Command): void {
     .option('--node-options <TEXT>', 'DHCP option 129 for the kernels of nodes: NIC=ne IO=0x300', quotable)
     .option('--no-map', 'no mosix.map: nodes find each other')
     .option('--no-mfs', 'no /mfs: openMosix has none from 2.4.26 on')
+    .option('--mfs-options <LIST>', "what fstab says of /mfs (Gentoo's: noauto,dfsa=1)", list, 'dfsa=1')
+    .option('--exports', 'export what nodes mount to their network, in etc/exports')
     .option('--no-dhcpd', "leave dhcpd's configuration alone")
     .option('--microsoft-dhcp', "nodes ask Microsoft's DHCP server: the link for its root path with a NUL")
     .option(
@@ -84,6 +97,7 @@ Examples:
   kiln ltsp install --root / --nodes 2.4.18-om4-1f2e3d4c5b --network 192.168.0.254/24 --apply
   kiln ltsp install --root / --undo
   kiln ltsp install --root /mnt/server --cluster mosix --nfs-root tftpboot/lts/ltsroot --dry-run
+  kiln ltsp install --root / --nodes 2.4.22-om2-1f2e3d4c5b --slow 00:50:56:00:00:01 --plain 2.4.22-9b8a7c6d5e --apply
   kiln ltsp install --root / --microsoft-dhcp --nfs-root ltsp/i386 --apply
 
 Kiln's lines in files of others stand between markers. What is in the way, and what was edited since, is refused before
@@ -95,7 +109,11 @@ anything is written. What was there before is in var/lib/kiln/ltsp below the roo
       if (mode === 'undo') return report(await undo(options.root), 'done', json);
       const find = (reference: string | undefined) =>
         reference === undefined ? undefined : findBundle(home, reference);
-      const settings = settingsOf(options, await find(options.nodes), await find(options.server));
+      const settings = settingsOf(options, {
+        nodes: await find(options.nodes),
+        server: await find(options.server),
+        plain: await find(options.plain),
+      });
       report(await install(options.root, home, settings, mode === 'apply'), mode, json);
     });
 }
@@ -115,15 +133,25 @@ function modeOf(options: Options): Mode {
 
 function settingsOf(
   options: Options,
-  nodes: StoredBundle | undefined,
-  server: StoredBundle | undefined,
+  bundles: Readonly<Record<'nodes' | 'server' | 'plain', StoredBundle | undefined>>,
 ): LtspSettings {
-  const { cluster, mosrun } = options;
+  const { cluster, mosrun, slow = [] } = options;
+  if (bundles.plain !== undefined && slow.length === 0) {
+    throw new KilnError('usage', '--plain is for the nodes that --slow names, and it names none', {
+      hint: '--slow 00:50:56:00:00:01, once for each node',
+    });
+  }
+  const { nodes, plain } = bundles;
+  if (plain !== undefined && plain.manifest.release === nodes?.manifest.release) {
+    throw new KilnError('usage', `both kernels call themselves ${plain.manifest.release}`, {
+      hint: 'their files and modules go by that name: give one of them another extraversion',
+    });
+  }
   return {
+    ...bundles,
+    slow,
     network: options.network ?? ownNetwork(),
     cluster,
-    nodes,
-    server,
     nfsRoot: options.nfsRoot,
     tftpRoot: options.tftpRoot,
     link: options.link ?? (cluster === 'none' ? 'vmlinuz-ltsp' : `vmlinuz-${cluster}`),
@@ -131,6 +159,8 @@ function settingsOf(
     nodeOptions: options.nodeOptions,
     map: options.map,
     mfs: options.mfs,
+    mfsOptions: options.mfsOptions,
+    exports: options.exports === true,
     dhcpd: options.dhcpd,
     loader: options.loader,
     microsoftDhcp: options.microsoftDhcp === true,
@@ -166,6 +196,11 @@ function relative(text: string): string {
   throw new InvalidArgumentError('expected a path below the root, e.g. opt/ltsp/i386');
 }
 
+function list(text: string): string {
+  if (/^[\w.=+-]+(,[\w.=+-]+)*$/.test(text)) return text;
+  throw new InvalidArgumentError('expected options with commas between them, e.g. noauto,dfsa=1');
+}
+
 function word(text: string): string {
   if (/^[\w][\w.+-]*$/.test(text)) return text;
   throw new InvalidArgumentError('expected letters, digits, ".", "_", "+" and "-"');
@@ -175,6 +210,11 @@ function word(text: string): string {
 function quotable(text: string): string {
   if (/^[^"\\\n]*$/.test(text)) return text;
   throw new InvalidArgumentError('expected one line without quotation marks and backslashes');
+}
+
+function collectMac(value: string, before: readonly string[] | undefined): string[] {
+  const mac = parseMac(value).replaceAll('-', ':');
+  return [...new Set([...(before ?? []), mac])];
 }
 
 function collect(value: string, before: readonly string[] | undefined): string[] {

@@ -17,6 +17,10 @@ export interface LtspSettings {
   readonly cluster: Cluster;
   /** The bundle that nodes boot, if one is to be placed. */
   readonly nodes: StoredBundle | undefined;
+  /** Ethernet addresses, as `00:50:56:00:00:01`, of nodes that are too slow to be of use to the cluster. */
+  readonly slow: readonly string[];
+  /** The bundle without openMosix that slow nodes boot; undefined: they boot what all boot. */
+  readonly plain: StoredBundle | undefined;
   /** The bundle that the server itself is to boot. */
   readonly server: StoredBundle | undefined;
   /** The root that nodes mount by NFS, e.g. `opt/ltsp/i386`. */
@@ -33,6 +37,10 @@ export interface LtspSettings {
   readonly map: boolean;
   /** Whether /mfs is mounted; openMosix has no MFS from 2.4.26 on. */
   readonly mfs: boolean;
+  /** Options of MFS' line in fstab, e.g. `dfsa=1`. */
+  readonly mfsOptions: string;
+  /** Whether the server's NFS server is told to export the root of nodes. */
+  readonly exports: boolean;
   /** Whether dhcpd's configuration is written. */
   readonly dhcpd: boolean;
   /** Whether the server's boot loader is told of its kernel. */

@@ -21,8 +21,14 @@ export function mosixMap(network: ServerNetwork): string {
   ].join('\n');
 }
 
-/** Pure: what dhcpd is to tell the nodes, for an include. */
-export function dhcpdInclude(settings: LtspSettings): string {
+/** The symlink to the kernel of slow nodes. */
+export const PLAIN_LINK = 'vmlinuz-plain';
+
+/**
+ * Pure: what dhcpd is to tell the nodes, for an include.
+ * @param slow Ethernet addresses of nodes that boot the kernel without openMosix
+ */
+export function dhcpdInclude(settings: LtspSettings, slow: readonly string[]): string {
   const { network, link, nfsRoot, hostPrefix, nodeOptions } = settings;
   return `# Written by kiln ltsp install: what the nodes boot, what they are called, and what they mount.
 filename "/lts/${link}";
@@ -31,7 +37,13 @@ option root-path "${network.address}:/${nfsRoot}";
 
 # The last number of a node's address, in three digits: each has a name of its own.
 option host-name = concat("${hostPrefix}", suffix( concat("00", binary-to-ascii( 10, 8, "", suffix(leased-address,1))),3));
-${nodeOptions === undefined ? '' : etherbootOptions(nodeOptions)}`;
+${nodeOptions === undefined ? '' : etherbootOptions(nodeOptions)}${slow.map(slowHost).join('')}`;
+}
+
+function slowHost(mac: string): string {
+  return `
+host slow-${mac.replaceAll(':', '')} { hardware ethernet ${mac}; filename "/lts/${PLAIN_LINK}"; }
+`;
 }
 
 /** Etherboot reads option 129 where option 128 has its magic number. */
@@ -45,7 +57,14 @@ option option-129 "${text}";
 }
 
 /** Pure: the line of fstab that mounts MFS. */
-export const MFS_LINE = 'none /mfs mfs dfsa=1 0 0';
+export function mfsLine({ mfsOptions }: LtspSettings): string {
+  return `none /mfs mfs ${mfsOptions} 0 0`;
+}
+
+/** Pure: the line of exports(5) by which nodes may mount their root. */
+export function exportsLine({ nfsRoot, network }: LtspSettings): string {
+  return `/${nfsRoot} ${network.network}/${network.netmask}(ro,no_root_squash,sync)`;
+}
 
 /** Pure: what the nodes' rc.local does, by the cluster's kind. */
 export function rcLocalBlock(settings: LtspSettings): Block {
@@ -59,11 +78,14 @@ export function rcLocalBlock(settings: LtspSettings): Block {
   return {
     name: 'rc.local',
     lines: [
+      '# Not where the kernel has no openMosix, nor where lts.conf says MOSIX = N.',
+      'if [ -d /proc/hpc ] && [ "`get_cfg MOSIX Y 2>/dev/null`" != N ]; then',
       '# openMosix startup section',
       'echo 1 > /proc/hpc/admin/lstay',
       '/etc/rc.openmosix start',
       ...(settings.mfs ? ['mount /mfs'] : []),
       '# End openMosix startup section',
+      'fi',
     ],
     place: { at: 'end' },
   };

@@ -14,7 +14,8 @@ import {
 } from './loader.ts';
 import type { ServerRoot } from './root.ts';
 import type { LtspSettings } from './settings.ts';
-import { dhcpdInclude, MFS_LINE, mosixMap, rcLocalBlock, USERLAND } from './texts.ts';
+import { ltsConfBlocks } from './slow.ts';
+import { dhcpdInclude, exportsLine, mfsLine, mosixMap, PLAIN_LINK, rcLocalBlock, USERLAND } from './texts.ts';
 
 /** Something that shall be below the root. */
 export type Wanted = {
@@ -49,7 +50,9 @@ export async function wish(root: ServerRoot, settings: LtspSettings): Promise<Wi
   const notes: string[] = [];
   const parts: Part[] = [
     nodesKernel,
+    slowNodes,
     settings.dhcpd ? dhcp : nothing,
+    settings.exports ? nfsExports : nothing,
     map,
     mfs,
     startup,
@@ -68,11 +71,16 @@ async function nothing(): Promise<Wanted[]> {
 }
 
 /** K12LTSP's steps 29, 36 and 37. */
-async function nodesKernel(
-  _root: ServerRoot,
-  { nodes, nfsRoot, tftpRoot, link }: LtspSettings,
+async function nodesKernel(_root: ServerRoot, settings: LtspSettings): Promise<Wanted[]> {
+  return settings.nodes === undefined ? [] : bootedKernel(settings.nodes, settings.link, settings);
+}
+
+/** A kernel that nodes boot, by a name that stays. */
+async function bootedKernel(
+  nodes: StoredBundle,
+  link: string,
+  { nfsRoot, tftpRoot }: LtspSettings,
 ): Promise<Wanted[]> {
-  if (nodes === undefined) return [];
   const { release, files, id } = nodes.manifest;
   const image = files['vmlinuz.nbi'] === undefined ? 'vmlinuz' : 'vmlinuz.nbi';
   const name = `vmlinuz-${release}`;
@@ -96,15 +104,30 @@ function modulesOf(bundle: StoredBundle, below: string): Wanted[] {
   return [{ kind: 'modules', path, below, bundle, what: `modules of ${bundle.manifest.id}` }];
 }
 
+/** What MOSIX=N of the Linux Journal's lts.conf is for: nodes that stay out of the cluster, and their kernel. */
+async function slowNodes(root: ServerRoot, settings: LtspSettings): Promise<Wanted[]> {
+  const { slow, plain, nfsRoot } = settings;
+  if (slow.length === 0) return [];
+  const path = `${nfsRoot}/etc/lts.conf`;
+  const blocks = ltsConfBlocks((await root.text(path)) ?? '', slow, path);
+  return [
+    ...(plain === undefined ? [] : await bootedKernel(plain, PLAIN_LINK, settings)),
+    { kind: 'blocks', path, blocks, what: 'slow nodes stay out of the cluster' },
+  ];
+}
+
 const INCLUDE = 'dhcpd.kiln.conf';
 
 /** K12LTSP's steps 38 to 43, or what a Microsoft DHCP server has to be told. */
 async function dhcp(root: ServerRoot, settings: LtspSettings, notes: string[]): Promise<Wanted[]> {
   const { network, nfsRoot, link } = settings;
+  const slow = settings.plain === undefined ? [] : settings.slow;
   if (settings.microsoftDhcp) {
     notes.push(
       `scope options on the Microsoft DHCP server: 017 Root Path "${network.address}:/${nfsRoot}/", 066 Boot Server "${network.address}", 067 Bootfile "/lts/${link}"`,
     );
+    for (const mac of slow)
+      notes.push(`reservation of ${mac} on the Microsoft DHCP server: 067 Bootfile "/lts/${PLAIN_LINK}"`);
     // It ends the root path with a NUL, which nodes take for a directory of three digits.
     return [
       { kind: 'link', path: `${nfsRoot}/000`, target: `/${nfsRoot}`, what: 'the root path with its NUL' },
@@ -112,11 +135,20 @@ async function dhcp(root: ServerRoot, settings: LtspSettings, notes: string[]): 
   }
   const config = await root.firstFile(['etc/dhcpd.conf', 'etc/dhcp/dhcpd.conf', 'etc/dhcp3/dhcpd.conf']);
   const path = config?.replace(/dhcpd\.conf$/, INCLUDE) ?? `etc/${INCLUDE}`;
+  const text = config === undefined ? '' : ((await root.text(config)) ?? '');
+  const known = slow.filter((mac) => text.toLowerCase().includes(mac));
+  for (const mac of known)
+    notes.push(`${config} has ${mac} already: put into that host: filename "/lts/${PLAIN_LINK}";`);
   const include: Wanted = {
     kind: 'file',
     path,
     what: 'what dhcpd tells the nodes',
-    bytes: Buffer.from(dhcpdInclude(settings)),
+    bytes: Buffer.from(
+      dhcpdInclude(
+        settings,
+        slow.filter((mac) => !known.includes(mac)),
+      ),
+    ),
     mode: 0o644,
     replaces: false,
   };
@@ -125,8 +157,15 @@ async function dhcp(root: ServerRoot, settings: LtspSettings, notes: string[]): 
     return [include];
   }
   notes.push('restart dhcpd: service dhcpd restart');
-  const blocks = dhcpdBlocks((await root.text(config)) ?? '', `/${path}`, config);
+  const blocks = dhcpdBlocks(text, `/${path}`, config);
   return [include, { kind: 'blocks', path: config, blocks, what: `includes /${path}` }];
+}
+
+/** PCQuest's line of exports. */
+async function nfsExports(_root: ServerRoot, settings: LtspSettings, notes: string[]): Promise<Wanted[]> {
+  notes.push('tell the NFS server: exportfs -ra');
+  const blocks: Block[] = [{ name: 'exports', lines: [exportsLine(settings)], place: { at: 'end' } }];
+  return [{ kind: 'blocks', path: 'etc/exports', blocks, what: 'nodes may mount their root' }];
 }
 
 /** K12LTSP's steps 45 to 49. */
@@ -144,9 +183,10 @@ async function map(_root: ServerRoot, settings: LtspSettings): Promise<Wanted[]>
 }
 
 /** K12LTSP's steps 60 to 69. */
-async function mfs(_root: ServerRoot, { cluster, mfs: wants, nfsRoot }: LtspSettings): Promise<Wanted[]> {
+async function mfs(_root: ServerRoot, settings: LtspSettings): Promise<Wanted[]> {
+  const { cluster, mfs: wants, nfsRoot } = settings;
   if (cluster !== 'openmosix' || !wants) return [];
-  const blocks: Block[] = [{ name: 'fstab', lines: [MFS_LINE], place: { at: 'end' } }];
+  const blocks: Block[] = [{ name: 'fstab', lines: [mfsLine(settings)], place: { at: 'end' } }];
   return ['', `${nfsRoot}/`].flatMap((top): Wanted[] => [
     { kind: 'directory', path: `${top}mfs`, what: 'where MFS is mounted' },
     { kind: 'blocks', path: `${top}etc/fstab`, blocks, what: 'MFS' },
@@ -195,7 +235,7 @@ async function inittab(root: ServerRoot, { mosrun }: LtspSettings, notes: string
 }
 
 /** What `make install` and `make modules_install` put on the server. */
-async function serverKernel(_root: ServerRoot, { server }: LtspSettings): Promise<Wanted[]> {
+async function serverKernel(_root: ServerRoot, { server, link }: LtspSettings): Promise<Wanted[]> {
   if (server === undefined) return [];
   const { release } = server.manifest;
   const files = await Promise.all(
@@ -210,7 +250,15 @@ async function serverKernel(_root: ServerRoot, { server }: LtspSettings): Promis
       }),
     ),
   );
-  return [...modulesOf(server, ''), ...files];
+  // openMosix' RPM has that link too: LILO's configuration may name it.
+  const target = `vmlinuz-${release}`;
+  const linked: Wanted = {
+    kind: 'link',
+    path: `boot/${link}`,
+    what: 'the same by a name that stays',
+    target,
+  };
+  return [...modulesOf(server, ''), ...files, linked];
 }
 
 async function bootLoader(root: ServerRoot, settings: LtspSettings, notes: string[]): Promise<Wanted[]> {

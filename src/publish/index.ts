@@ -1,4 +1,4 @@
-export { addCanaries, type Canary, readCanaries, removeCanaries } from './canary.ts';
+export { addCanaries, type Canary, parseMac, readCanaries, removeCanaries } from './canary.ts';
 export type { ChangeOptions } from './change.ts';
 export {
   channelNames,

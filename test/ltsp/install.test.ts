@@ -141,6 +141,70 @@ describe('kiln ltsp install --apply', () => {
     expect(existsSync(join(root, 'etc/dhcpd.kiln.conf'))).toBe(false);
   });
 
+  it('keeps slow nodes out of the cluster, by lts.conf and by a kernel without openMosix', async () => {
+    const [slow, sectioned, known] = ['00:50:56:00:00:01', '00:50:56:00:00:02', '00:11:22:33:44:55'];
+    const lts = 'opt/ltsp/i386/etc/lts.conf';
+    const root = madeUpRoot({ [lts]: `[Default]\n[${sectioned}]\n        RUNLEVEL = 3\n` });
+    const home = await homeWithBundle();
+    await storeBundle(homeAt(home), '2.4.22-1', {
+      files: { 'vmlinuz.nbi': 'plain' },
+      manifest: { release: '2.4.22' },
+    });
+    const before = picture(root);
+    const args = [...NETWORK, '--nodes', ID, '--plain', '2.4.22-1'];
+    for (const mac of [slow, sectioned, known]) args.push('--slow', mac);
+    const { report } = await ltsp(root, home, '--apply', ...args);
+    expect(readlinkSync(join(root, 'tftpboot/lts/vmlinuz-plain'))).toBe('vmlinuz-2.4.22');
+    expect(read(root, 'tftpboot/lts/vmlinuz-plain')).toBe('plain');
+    const dhcpd = read(root, 'etc/dhcpd.kiln.conf');
+    expect(dhcpd).toContain(`{ hardware ethernet ${slow}; filename "/lts/vmlinuz-plain"; }`);
+    expect(dhcpd).not.toContain(known);
+    expect(report.notes.join()).toContain(`etc/dhcpd.conf has ${known} already`);
+    expect(read(root, lts)).toContain(`\n[${slow}]\n        MOSIX = N\n`);
+    expect(read(root, lts)).toMatch(
+      new RegExp(`\\[${sectioned}\\]\\n# kiln .*\\n {8}MOSIX = N\\n# kiln .* end\\n {8}RUNLEVEL = 3\\n`),
+    );
+    expect(actions((await ltsp(root, home, '--apply', ...args)).report)).toEqual(['none']);
+    await ltsp(root, home, '--undo');
+    expect(picture(root)).toEqual(before);
+  });
+
+  it.each([
+    ['MOSIX = N in lts.conf', 'get_cfg() { echo N; }', false],
+    ['no word of it in lts.conf', 'get_cfg() { echo $2; }', true],
+    ['a rc.local that reads no lts.conf', ':', true],
+  ])('starts openMosix on a node with %s: %s, %s', async (_case, setUp, starts) => {
+    const root = madeUpRoot();
+    await ltsp(root, await homeWithBundle(), '--apply', ...NETWORK);
+    const hpc = freshDirectory('hpc');
+    mkdirSync(join(hpc, 'admin'));
+    const script = read(root, 'opt/ltsp/i386/etc/rc.local')
+      .replaceAll('/proc/hpc', hpc)
+      .replace('/etc/rc.openmosix start', ':')
+      .replace('mount /mfs', ':');
+    execFileSync('sh', ['-c', `${setUp}\n${script}`], { stdio: 'ignore' });
+    expect(existsSync(join(hpc, 'admin/lstay'))).toBe(starts);
+  });
+
+  it("has PCQuest's export, Gentoo's options of /mfs and the name that openMosix' RPM has for the kernel", async () => {
+    const [root, home] = [madeUpRoot({ 'etc/exports': '/home (rw)\n' }), await homeWithBundle()];
+    const args = ['--server', ID, '--exports', '--mfs-options', 'noauto,dfsa=1', ...NETWORK];
+    const { report } = await ltsp(root, home, '--apply', ...args);
+    expect(read(root, 'etc/exports')).toMatch(
+      /^\/home \(rw\)\n# kiln .*\n\/opt\/ltsp\/i386 192\.168\.0\.0\/255\.255\.255\.0\(ro,no_root_squash,sync\)\n/,
+    );
+    expect(report.notes.join()).toContain('exportfs -ra');
+    expect(read(root, 'etc/fstab')).toContain('\nnone /mfs mfs noauto,dfsa=1 0 0\n');
+    expect(readlinkSync(join(root, 'boot/vmlinuz-openmosix'))).toBe(`vmlinuz-${RELEASE}`);
+  });
+
+  it('a node whose kernel has no openMosix starts nothing of it', async () => {
+    const root = madeUpRoot();
+    await ltsp(root, await homeWithBundle(), '--apply', ...NETWORK);
+    const said = execFileSync('sh', [join(root, 'opt/ltsp/i386/etc/rc.local')], { encoding: 'utf8' });
+    expect(said).toBe('up\n');
+  });
+
   it.each([
     ['192.168.0.1/24', '1 192.168.0.1 1\n2 192.168.0.2 253\n'],
     ['10.0.0.5/29', '1 10.0.0.5 1\n2 10.0.0.1 4\n6 10.0.0.6 1\n'],
