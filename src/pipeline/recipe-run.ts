@@ -1,6 +1,6 @@
 import type { Toolchain } from '../kernel/index.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
-import { KilnError } from '../platform/errors.ts';
+import { formatPlace, KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import type { LockedSource } from '../recipe/lock.ts';
 import type { Variant } from '../recipe/variants.ts';
@@ -71,7 +71,7 @@ export class RecipeRun {
   ): Promise<RecipeRun> {
     const [toolchain, base, sources] = await Promise.all([
       findToolchainOf(context.home, recipe),
-      readBase(recipe),
+      readBase(recipe, context.choices.mirrors),
       knownSources(context.home, recipe, context.choices, context.signal),
     ]);
     return new RecipeRun(recipe, toolchain, base, sources, context);
@@ -209,7 +209,10 @@ function allOrFailure(settled: readonly PromiseSettledResult<FetchedSource>[]): 
       ...(first.hint === undefined ? {} : { hint: first.hint }),
       lines: [
         ...first.lines,
-        ...others.flatMap((other) => [other.message, ...other.lines.map((line) => `  ${line}`)]),
+        ...others.flatMap(({ message, place, lines, hint }) => [
+          place === undefined ? message : `${formatPlace(place)}: ${message}`,
+          ...[...lines, ...(hint === undefined ? [] : [`hint: ${hint}`])].map((line) => `  ${line}`),
+        ]),
       ],
       // Only what all of them may be cured of by waiting is worth waiting for.
       transient: known.every(({ transient }) => transient),

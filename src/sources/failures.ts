@@ -2,7 +2,7 @@ import { basename, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { exists } from '../platform/files.ts';
 import type { Location } from './locate.ts';
-import { describeMismatch, type Mismatch } from './pins.ts';
+import { describeMismatch, type Mismatch, pinsOf } from './pins.ts';
 import type { FetchOptions, SourceSpec } from './types.ts';
 
 /** One place that was asked for a source in vain. */
@@ -46,10 +46,21 @@ export async function notFetched(
     `${fileName} (source ${spec.name}) is not to be had from any of its places`,
     {
       ...details,
+      lines: [...details.lines, ...pinned(spec)],
       transient: attempts.some((attempt) => attempt.transient === true),
       hint: mirrorHint(options, fileName),
     },
   );
+}
+
+/** What the file has to be: who finds one somewhere can tell whether it is that. */
+function pinned(spec: SourceSpec): string[] {
+  const { size, ...digests } = pinsOf(spec);
+  const parts = [
+    ...(size === undefined ? [] : [`${size} bytes`]),
+    ...Object.entries(digests).map(([name, digest]) => `${name} ${digest}`),
+  ];
+  return parts.length === 0 ? [] : [`what is pinned: ${parts.join(', ')}`];
 }
 
 function integrityHint(spec: SourceSpec, fileName: string): string {

@@ -18,11 +18,15 @@ describe('the recipes of the how-tos', () => {
   });
 
   it.each([
-    ['openmosix-2.4.18-om4', 'openmosix-kernel-2.4.18-openmosix4.src.rpm'],
-    ['mosix-2.2.17:all', 'MOSIX-0.97.9.tar.gz'],
-    ['openmosix-2.4.26:rtl8139', 'openMosix-2.4.26-1.bz2'],
-    ['openmosix-2.4.32:rtl8139', 'patch-2.4.32-om-migshm-no-mfs-20060417.bz2'],
-  ])('%s names %s where it is not to be had', async (recipe, file) => {
+    ['openmosix-2.4.18-om4', 'openmosix-kernel-2.4.18-openmosix4.src.rpm', undefined],
+    ['mosix-2.2.17:all', 'MOSIX-0.97.9.tar.gz', undefined],
+    ['openmosix-2.4.20:rtl8139', 'openMosix-2.4.20-3.gz', 'md5 7b593d35115e0d3bead25c47353d8999'],
+    ['openmosix-2.4.21:rtl8139', 'openMosix-2.4.21-1.bz2', 'md5 c0f06cde9049b2e17fbc286532dbb2d4'],
+    ['openmosix-2.4.22:rtl8139', 'openMosix-2.4.22-2.bz2', 'md5 98383791652633351317c59952735d16'],
+    ['openmosix-2.4.24:rtl8139', 'openMosix-2.4.24-2.bz2', 'md5 1c9bc4f32a9fc793cb8f0a6d0f910cb7'],
+    ['openmosix-2.4.26:rtl8139', 'openMosix-2.4.26-1.bz2', 'md5 3c4eaa62eb1c6fe81e4659f3d5e1985c'],
+    ['openmosix-2.4.32:rtl8139', 'patch-2.4.32-om-migshm-no-mfs-20060417.bz2', 'sha256 4448bffd9c6e835b'],
+  ])('%s says where %s was looked for, what it has to be and what to do', async (recipe, file, digest) => {
     const mirror = freshDirectory('mirror');
     const ran = await kiln(['build', recipe, '--home', freshDirectory('home'), '--mirror', mirror], {
       // A proxy that nobody is: no test asks the network.
@@ -32,6 +36,10 @@ describe('the recipes of the how-tos', () => {
     expect(ran.code).toBe(1);
     expect(ran.stderr).toContain(`${file} (source `);
     expect(ran.stderr).toContain('is not to be had from any of its places');
+    expect(ran.stderr).toContain(`${join(mirror, file)}: no such file`);
+    expect(ran.stderr).toMatch(new RegExp(`https?://\\S+/${file.replaceAll('.', '\\.')}: `));
+    if (digest !== undefined) expect(ran.stderr).toMatch(new RegExp(`what is pinned: .*${digest}`));
+    expect(ran.stderr).toContain(`hint: put ${file} into ${mirror}`);
   });
 
   it('a kernel out of a source RPM and a -p0 patch out of a tar in a tar.gz build and boot (stand-ins)', async () => {
