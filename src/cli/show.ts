@@ -3,7 +3,7 @@ import type { Command } from 'commander';
 import { stringify } from 'yaml';
 import { findBundle, type Manifest, type StoredBundle } from '../bundle/index.ts';
 import { gatesOf } from '../pipeline/gates.ts';
-import { type SourceChoices, sourceNames } from '../pipeline/inputs.ts';
+import { findPreferred, type SourceChoices, sourceNames } from '../pipeline/inputs.ts';
 import { preparedTree } from '../pipeline/planning.ts';
 import { type LoadedRecipe, loadRecipe, readLock, recipeNames } from '../pipeline/recipes.ts';
 import { historyOf } from '../pipeline/tree.ts';
@@ -46,8 +46,9 @@ export function registerShow(program: Command): void {
       await showFile(context, await loadRecipe(reference), options.file, sourceChoices(context, options));
       return;
     }
-    if (await isRecipe(reference)) await showRecipe(context, await loadRecipe(reference));
-    else await showBundle(context, await findBundle(context.home, reference));
+    if (await isRecipe(reference)) {
+      await showRecipe(context, await loadRecipe(reference), sourceChoices(context, options));
+    } else await showBundle(context, await findBundle(context.home, reference));
   });
 }
 
@@ -84,8 +85,10 @@ async function showFile(
   for (const rule of compat) print(`${path}: compat rule ${rule}`);
 }
 
-async function showRecipe(context: Context, loaded: LoadedRecipe): Promise<void> {
+async function showRecipe(context: Context, loaded: LoadedRecipe, choices: SourceChoices): Promise<void> {
   const { recipe } = loaded;
+  const preferred = await findPreferred(loaded, choices.mirrors);
+  const base = preferred ?? recipe.config.base;
   const lock = await readLock(loaded);
   const variants = Object.fromEntries(
     Object.keys(recipe.variants).map((name) => {
@@ -102,7 +105,7 @@ async function showRecipe(context: Context, loaded: LoadedRecipe): Promise<void>
       ];
     }),
   );
-  const expanded = { ...recipe, variants };
+  const expanded = { ...recipe, config: { ...recipe.config, base }, variants };
   const locks = Object.fromEntries(sourceNames(loaded).map((name) => [name, lock[name] ?? null]));
   if (context.json) return printJson({ file: loaded.file, recipe: expanded, locks });
   print(`# ${loaded.file}, expanded\n${stringify(expanded)}`);

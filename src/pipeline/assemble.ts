@@ -98,7 +98,7 @@ async function describe(request: AssembleRequest, cmdline: string): Promise<Mani
       ...(kit === undefined ? {} : { kit }),
     },
     config: {
-      base: recipe.config.base,
+      base: request.base?.name ?? recipe.config.base,
       fragments: variant.fragments.map(({ name }) => name),
       inputs: [...(request.base === undefined ? [] : [request.base]), ...request.fragments].map(
         ({ name, text }) => ({ name, sha256: sha256(text) }),

@@ -122,7 +122,7 @@ async function settleKconfig(
     version,
     requested,
     ...(base === undefined ? {} : { base: base.text }),
-    unnamed: recipe.recipe.config.base === 'none' ? 'off' : 'default',
+    unnamed: request.base?.name === 'none' ? 'off' : 'default',
     variables: makeVariables(request.sandbox.inside(directory), family, toolchain),
     sandbox: request.sandbox,
     signal,

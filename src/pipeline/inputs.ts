@@ -207,9 +207,40 @@ export async function isStored(home: Home, sha256: string | undefined): Promise<
   return exists(join(home.cache, 'sources', 'sha256', sha256.slice(0, 2), sha256));
 }
 
-/** Reads the base configuration, unless it is the architecture's own. */
-export async function readBase(recipe: LoadedRecipe): Promise<TextInput | undefined> {
-  const { base } = recipe.recipe.config;
+/**
+ * Where the configuration is that a recipe prefers and not everybody has: at its path from the recipe, else in a mirror
+ * by its file's name. undefined where nobody has it, and for a recipe without one.
+ */
+export async function findPreferred(
+  { recipe: { config }, directory }: LoadedRecipe,
+  mirrors: SourceChoices['mirrors'],
+): Promise<string | undefined> {
+  for (const path of preferredPlaces(config.prefer, directory, mirrors)) {
+    if (await exists(path)) return path;
+  }
+  return undefined;
+}
+
+/** Pure: the paths at which a preferred configuration may be, the first that is there counts. */
+export function preferredPlaces(
+  prefer: string | undefined,
+  directory: string,
+  mirrors: SourceChoices['mirrors'],
+): string[] {
+  if (prefer === undefined) return [];
+  return [resolve(directory, prefer), ...mirrors.map((mirror) => resolve(mirror, basename(prefer)))];
+}
+
+/** Reads the base configuration, the preferred one where it is to be had, unless it is the architecture's own. */
+export async function readBase(
+  recipe: LoadedRecipe,
+  mirrors: SourceChoices['mirrors'],
+): Promise<TextInput | undefined> {
+  const { base, prefer } = recipe.recipe.config;
+  const preferred = await findPreferred(recipe, mirrors);
+  if (prefer !== undefined && preferred !== undefined) {
+    return readText(prefer, preferred, recipe.placeOf(['config', 'prefer']));
+  }
   if (base === 'arch') return undefined;
   if (base === 'none') return { name: 'none', file: 'none', text: '' };
   return readText(base, resolve(recipe.directory, base), recipe.placeOf(['config', 'base']));

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
-import { exists, listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
 import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
 import { expandVariant, type Variant } from '../recipe/variants.ts';
@@ -62,21 +62,13 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
   }
   const parsed = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
   const directory = resolve(dirname(file), parsed.recipe.directory ?? '.');
-  const loaded = await withPreferredBase(parsed, directory);
-  const lockFile = join(dirname(file), `${loaded.recipe.name}.lock.yaml`);
+  const lockFile = join(dirname(file), `${parsed.recipe.name}.lock.yaml`);
   return {
-    ...(await withSeries(loaded, directory)),
+    ...(await withSeries(parsed, directory)),
     reference: isPath ? file : reference,
     directory,
     lockFile,
   };
-}
-
-/** The configuration that not everybody has, where this machine has it. */
-async function withPreferredBase(loaded: RecipeFile, directory: string): Promise<RecipeFile> {
-  const { config } = loaded.recipe;
-  if (config.prefer === undefined || !(await exists(resolve(directory, config.prefer)))) return loaded;
-  return { ...loaded, recipe: { ...loaded.recipe, config: { ...config, base: config.prefer } } };
 }
 
 /**

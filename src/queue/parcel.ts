@@ -1,6 +1,6 @@
 import { link, mkdir, readFile, rm, symlink, writeFile } from 'node:fs/promises';
 import { dirname, join, relative, resolve } from 'node:path';
-import { fetchNamed, sourceNames } from '../pipeline/inputs.ts';
+import { fetchNamed, findPreferred, sourceNames } from '../pipeline/inputs.ts';
 import { chooseVariants, type LoadedRecipe, readLock } from '../pipeline/recipes.ts';
 import { digestOf } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -45,10 +45,17 @@ export async function packParcel(
   const { recipe } = chosen;
   const sources = await packSources(recipe, job.spec, home, exchange, signal);
   const recipeFile = join(dirname(recipe.lockFile), fileName(recipe));
-  const texts = [recipeFile, ...namedTexts(recipe)];
-  const top = commonDirectory(texts.map((path) => dirname(path)));
+  const texts = new Map([recipeFile, ...namedTexts(recipe)].map((path) => [path, path]));
+  const preferred = await findPreferred(recipe, job.spec.mirrors);
+  const { prefer } = recipe.recipe.config;
+  // A worker has no mirrors: what one of them had is beside the recipe there.
+  if (prefer !== undefined && preferred !== undefined)
+    texts.set(resolve(recipe.directory, prefer), preferred);
+  const top = commonDirectory([...texts.keys()].map((path) => dirname(path)));
   const entries = await Promise.all(
-    texts.map(async (path) => [relative(top, path), (await readFile(path)).toString('base64')] as const),
+    [...texts].map(
+      async ([path, from]) => [relative(top, path), (await readFile(from)).toString('base64')] as const,
+    ),
   );
   return {
     version,

@@ -69,7 +69,7 @@ async function keyOf(
   labels: BuildWish['labels'],
 ): Promise<string> {
   const [base, lock, fragments] = await Promise.all([
-    readBase(recipe),
+    readBase(recipe, spec.mirrors),
     readLock(recipe),
     Promise.all(variants.map((variant) => readFragments(recipe, variant))),
   ]);

@@ -127,7 +127,7 @@ const config = z.strictObject({
     .min(1)
     .optional()
     .describe(
-      "A .config file that takes base's place where there is one of that name; relative to the recipe",
+      "A .config file that takes base's place where it is there: relative to the recipe, else by its name in a mirror",
     ),
   fragments: z
     .array(z.string().min(1))

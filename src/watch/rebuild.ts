@@ -42,7 +42,10 @@ export async function seeRecipe(
   { home, mirrors, signal }: WatchContext,
 ): Promise<RecipeSight> {
   const choices = { mirrors, substitutes: new Map<string, string>() };
-  const [base, known] = await Promise.all([readBase(recipe), knownSources(home, recipe, choices, signal)]);
+  const [base, known] = await Promise.all([
+    readBase(recipe, mirrors),
+    knownSources(home, recipe, choices, signal),
+  ]);
   const sources = await withLocalDigests(recipe, known);
   const variants = await Promise.all(
     Object.keys(recipe.recipe.variants).map(async (name) => {

@@ -1,5 +1,5 @@
 import { join, resolve } from 'node:path';
-import { sourceNames, sourceSpec } from '../pipeline/inputs.ts';
+import { preferredPlaces, sourceNames, sourceSpec } from '../pipeline/inputs.ts';
 import { CHECKOUT, type LoadedRecipe } from '../pipeline/recipes.ts';
 import { Wake } from '../queue/wake.ts';
 import { isDirectory } from '../sources/index.ts';
@@ -118,7 +118,7 @@ class Watching {
       const next = Math.max(pass.next ?? Number.POSITIVE_INFINITY, now() + SHORTEST_NAP_MS);
       if (answers !== undefined || this.#askAt !== undefined) this.#askAt = Math.max(next, this.#notBefore);
       // What was edited while nobody heard of it is seen by another look.
-      if (await this.#edits.follow(await editedOf(pass.recipes))) this.#settling.note(now());
+      if (await this.#edits.follow(await editedOf(pass.recipes, this.#context.mirrors))) this.#settling.note(now());
       if (!this.#isReady) this.#options.onReady?.();
       this.#isReady = true;
     } catch (error) {
@@ -133,12 +133,17 @@ class Watching {
 }
 
 /** What recipes are made of: what is edited by hand. */
-async function editedOf(recipes: readonly LoadedRecipe[]): Promise<Edited> {
+async function editedOf(
+  recipes: readonly LoadedRecipe[],
+  mirrors: WatchContext['mirrors'],
+): Promise<Edited> {
   // A recipe that is new.
   const files = new Set([join(CHECKOUT, 'recipes', '*')]);
   const trees = new Set<string>();
   for (const recipe of recipes) {
     for (const file of filesOf(recipe)) files.add(file);
+    const { config } = recipe.recipe;
+    for (const path of preferredPlaces(config.prefer, recipe.directory, mirrors)) files.add(path);
     for (const source of sourceNames(recipe)) {
       const path = localPath(recipe, sourceSpec(recipe, {}, source).urls);
       if (path === undefined) continue;
@@ -153,9 +158,7 @@ async function editedOf(recipes: readonly LoadedRecipe[]): Promise<Edited> {
 function filesOf(recipe: LoadedRecipe): string[] {
   const { config, series, kernel, patches, variants } = recipe.recipe;
   const fragments = [...config.fragments, ...Object.values(variants).flatMap((one) => one.fragments)];
-  const own = [config.prefer, config.base, ...series].filter(
-    (name) => name !== undefined && name !== 'arch' && name !== 'none',
-  );
+  const own = [config.base, ...series].filter((name) => name !== 'arch' && name !== 'none');
   const listed = [kernel.watch, ...patches.map(({ watch }) => watch)].flatMap((rule) => {
     const directory = rule?.index === undefined ? undefined : localPath(recipe, [rule.index]);
     return directory === undefined ? [] : [join(directory, '*')];
@@ -168,7 +171,7 @@ function filesOf(recipe: LoadedRecipe): string[] {
         ? resolve(recipe.directory, name)
         : join(CHECKOUT, 'kconfig', `${name}.config`),
     ),
-    ...own.map((name) => resolve(recipe.directory, name ?? '')),
+    ...own.map((name) => resolve(recipe.directory, name)),
     ...listed,
   ];
 }
