@@ -118,7 +118,8 @@ class Watching {
       const next = Math.max(pass.next ?? Number.POSITIVE_INFINITY, now() + SHORTEST_NAP_MS);
       if (answers !== undefined || this.#askAt !== undefined) this.#askAt = Math.max(next, this.#notBefore);
       // What was edited while nobody heard of it is seen by another look.
-      if (await this.#edits.follow(await editedOf(pass.recipes, this.#context.mirrors))) this.#settling.note(now());
+      if (await this.#edits.follow(await editedOf(pass.recipes, this.#context.mirrors)))
+        this.#settling.note(now());
       if (!this.#isReady) this.#options.onReady?.();
       this.#isReady = true;
     } catch (error) {
@@ -133,10 +134,7 @@ class Watching {
 }
 
 /** What recipes are made of: what is edited by hand. */
-async function editedOf(
-  recipes: readonly LoadedRecipe[],
-  mirrors: WatchContext['mirrors'],
-): Promise<Edited> {
+async function editedOf(recipes: readonly LoadedRecipe[], mirrors: WatchContext['mirrors']): Promise<Edited> {
   // A recipe that is new.
   const files = new Set([join(CHECKOUT, 'recipes', '*')]);
   const trees = new Set<string>();

@@ -7,7 +7,7 @@ import { listBundles } from '../../src/bundle/index.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { homeAt } from '../../src/platform/home.ts';
 import { CHECKOUT, freshDirectory, sampleHome } from '../support/kiln.ts';
-import { type Block, inlineCommands, kilnCommands, pages } from './markdown.ts';
+import { type Block, blocksOf, firstNotSaid, inlineCommands, kilnCommands, pages } from './markdown.ts';
 
 /** What the pages say of a real kernel is run on the sample kernel, which builds in seconds. */
 const STAND_INS: readonly (readonly [RegExp, string])[] = [
@@ -51,12 +51,42 @@ describe('every command of the docs runs, on the sample kernel and in the order 
   const runnable = all
     .map(({ file, blocks }): [string, Block[]] => [
       file,
-      blocks.filter(({ language, noRun }) => language === 'sh' && noRun === undefined),
+      blocks.filter(
+        ({ language, noRun, isOutput }) => isOutput || (language === 'sh' && noRun === undefined),
+      ),
     ])
-    .filter(([, blocks]) => blocks.length > 0);
+    .filter(([, blocks]) => blocks.some(({ language }) => language === 'sh'));
 
   it.each(runnable)('%s', async (_file, blocks) => {
     await runBlocks(blocks);
+  });
+});
+
+describe('these tests find', () => {
+  const block = (text: string) => blocksOf('page.md', text)[0] as Block;
+
+  it.each([
+    ['an option that no command has', 'kiln build --no-such sample'],
+    ['a command that there is none of', 'kiln built sample'],
+    ['an argument too many', 'kiln canary list'],
+    ['an option of another command', 'kiln rollback lts/a --variant b'],
+  ])('%s', async (_what, command) => {
+    const [words = []] = kilnCommands(block(`\`\`\`sh\n${command}\n\`\`\`\n`).text);
+    await expect(parse(words)).rejects.toThrow();
+  });
+
+  it('a command that fails', async () => {
+    await expect(runBlocks([block('```sh\nkiln channels lts/nowhere\n```\n')])).rejects.toThrow();
+  });
+
+  it('an output that a command does not print', async () => {
+    const page = (channel: string) =>
+      blocksOf(
+        'page.md',
+        `\`\`\`sh\necho 'sample:ne2k  ${channel}  2.4.99-sample-0123456789 in 3.0 s'\n\`\`\`\n\`\`\`text output\nsample:ne2k  sample/ne2k  2.4.99-sample-abcdef0123 in 14 s\n\`\`\`\n`,
+      );
+    await expect(runBlocks(page('sample/ne2k'))).resolves.toBeUndefined();
+    await expect(runBlocks(page('sample/other'))).rejects.toThrow('page.md');
   });
 });
 
@@ -75,11 +105,24 @@ async function runBlocks(blocks: readonly Block[]): Promise<void> {
     script,
     `set -e
 kiln publish ${other} --channel sample/rtl8139
-${blocks.map(({ place, text }) => `echo '@@ ${place}'\n${standIn(text, bundle, other)}`).join('\n')}`,
+${blocks
+  .filter(({ isOutput }) => !isOutput)
+  .map(({ place, text }) => `echo '@@ ${place}'\n${standIn(text, bundle, other)}`)
+  .join('\n')}`,
   );
   const env = { PATH: `${bin}:${process.env.PATH}`, HOME: directory, KILN_HOME: home, NO_COLOR: '1' };
   const ran = await shellRun(['-x', script], directory, env);
   expect(ran.code, ran.output.slice(ran.output.lastIndexOf('@@ '))).toBe(0);
+  const said = new Map(ran.stdout.split(/^@@ /m).map((part) => [part.split('\n', 1)[0], part]));
+  let before: Block | undefined;
+  for (const block of blocks) {
+    if (!block.isOutput) before = block;
+    else {
+      const printed = said.get(before?.place) ?? '';
+      const missing = firstNotSaid(standIn(block.text, bundle, other), printed);
+      expect(missing, `${block.place} shows what is not in:\n${printed}`).toBeUndefined();
+    }
+  }
 }
 
 function standIn(text: string, bundle: string, other: string): string {
@@ -95,10 +138,10 @@ async function checkSyntax(text: string): Promise<void> {
 }
 
 function shellRun(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
-  return new Promise<{ code: number | null; output: string }>((done) => {
+  return new Promise<{ code: number | null; stdout: string; output: string }>((done) => {
     execFile('sh', args, { cwd, env, maxBuffer: 1 << 26, timeout: 170_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
-      done({ code, output: `${stdout}${stderr}` });
+      done({ code, stdout, output: `${stdout}${stderr}` });
     });
   });
 }

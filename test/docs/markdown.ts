@@ -9,6 +9,8 @@ export interface Block {
   readonly language: string;
   /** Why it is not run, where its fence says `no-run reason="..."`. */
   readonly noRun: string | undefined;
+  /** It is what the commands of the block before it print: its fence says `text output`. */
+  readonly isOutput: boolean;
   readonly text: string;
 }
 
@@ -41,6 +43,7 @@ export function blocksOf(file: string, text: string): Block[] {
     blocks.push({
       place: `${file}:${at + 1}`,
       language,
+      isOutput: language === 'text' && info === ' output',
       noRun: /^ no-run reason="([^"]+)"$/.exec(info)?.[1],
       text: `${lines
         .slice(at + 1, end)
@@ -71,6 +74,36 @@ export function inlineCommands(text: string): string[][] {
   return [...prose.matchAll(/`(?:\.\/)?kiln ([^`]+)`/g)].map(([, words = '']) =>
     wordsOf(words.replaceAll('\n', ' ')),
   );
+}
+
+/**
+ * Pure: the first line of a shown output that a command did not print, in this order; undefined where all are there.
+ * `...` stands for any lines. Ids, times and dates are another run's: they need only be such.
+ */
+export function firstNotSaid(shown: string, said: string): string | undefined {
+  const lines = said.split('\n').map(comparable);
+  let at = 0;
+  let anywhere = true;
+  for (const line of shown.split('\n').filter((one) => one.trim() !== '')) {
+    if (line.trim() === '...') {
+      anywhere = true;
+      continue;
+    }
+    const found = lines.indexOf(comparable(line), at);
+    if (found < 0 || (!anywhere && found !== at)) return line;
+    at = found + 1;
+    anywhere = false;
+  }
+  return undefined;
+}
+
+function comparable(line: string): string {
+  return line
+    .replaceAll(/-[0-9a-f]{10}\b/g, '-ID')
+    .replaceAll(/\b\d+(\.\d+)? s\b/g, 'TIME')
+    .replaceAll(/\b\d{4}-\d\d-\d\d[ T]\d\d:\d\d(:\d\d)?Z?\b/g, 'WHEN')
+    .replaceAll(/\s+/g, ' ')
+    .trim();
 }
 
 function withoutComment(line: string): string {
