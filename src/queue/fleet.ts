@@ -54,10 +54,15 @@ export async function workForFleet(options: FleetOptions): Promise<void> {
       try {
         const parcel = hand.payloadOf(lease) as unknown as Parcel;
         if (parcel.version !== version) {
+          const now = await exchange.version();
+          if (now === version) {
+            const why = `it was sent by Kiln ${parcel.version}, before the coordinator was of this version`;
+            return { type: 'returned', why, results: [] };
+          }
           // The coordinator was brought up to date since: the job is for those workers that were as well.
           leaving.abort();
           const why = `worker ${ownIdentity().host} is not of the coordinator's version`;
-          refused = notOneVersion(parcel.version, version);
+          refused = notOneVersion(now, version);
           return { type: 'returned', why, results: [] };
         }
         const spec = await unpackParcel(lease.job, parcel, home, exchange, signal);

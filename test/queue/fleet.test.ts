@@ -125,7 +125,7 @@ describe('a fleet', () => {
     fleet.signal('worker 0', 'SIGTERM');
     await fleet.says('worker 0', /stopping: 1 running, given 600 s to finish/);
     fleet.signal('worker 0', 'SIGTERM');
-    expect(await fleet.ended('worker 0')).toBe(143);
+    expect(await fleet.ended('worker 0')).toBe(0);
     await fleet.startWorker(0);
     expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
     ledger.close();
@@ -155,6 +155,7 @@ describe('a fleet', () => {
     const redis = await connectRedis(fleet.redis.url);
     const stop = new AbortController();
     const packed = { version: '9.9.9+0123456789ab', recipe: '', files: {}, lockFile: '', sources: [] };
+    await new DirectoryExchange(shared).prepare('9.9.9+0123456789ab');
     const dispatching = new Dispatcher({ ledger, redis, prepare: async () => packed }).run(stop.signal);
     expect(await fleet.ended('worker 0')).toBe(2);
     expect(fleet.said('worker 0')).toMatch(
@@ -165,11 +166,35 @@ describe('a fleet', () => {
     await dispatching;
     redis.disconnect();
     ledger.close();
-    await new DirectoryExchange(shared).prepare('9.9.9+0123456789ab');
     const args = ['--redis', fleet.redis.url, '--store', shared, '--home', freshDirectory('worker')];
     const late = await kiln(['worker', ...args]);
     expect(late.code).toBe(2);
     expect(late.stderr).toMatch(/the coordinator runs Kiln 9\.9\.9\+.*, this worker .*have to be the same/);
+  });
+
+  it('goes on with what was sent before both were brought up to date', async () => {
+    const fleet = await start(1);
+    await fleet.kill('worker 0');
+    await fleet.kill('coordinator');
+    const { id, ledger } = await add(fleet);
+    const redis = await connectRedis(fleet.redis.url);
+    const stop = new AbortController();
+    const packed = { version: '0.0.1+0123456789ab', recipe: '', files: {}, lockFile: '', sources: [] };
+    const older = new Dispatcher({ ledger, redis, prepare: async () => packed });
+    const dispatching = older.run(stop.signal);
+    while (ledger.job(id).token === 0 || !older.isIdle) await new Promise((done) => setImmediate(done));
+    stop.abort();
+    await dispatching;
+    redis.disconnect();
+    await fleet.startCoordinator();
+    await fleet.startWorker(0);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', failures: 0, lost: 0 });
+    expect(ledger.historyOf(id).flatMap(({ news }) => (news.type === 'waiting' ? [news.why] : []))).toEqual([
+      'it was sent by Kiln 0.0.1+0123456789ab, before the coordinator was of this version',
+    ]);
+    fleet.signal('worker 0', 'SIGTERM');
+    expect(await fleet.ended('worker 0')).toBe(0);
+    ledger.close();
   });
 
   it('warns of a Redis that forgets; refuses a worker with a wrong token, one without one, and one that no coordinator prepared for', async () => {
