@@ -83,7 +83,8 @@ export async function createProgram(first?: string): Promise<Command> {
     .showSuggestionAfterError(true)
     .exitOverride();
   const chosen = REGISTERS.filter(([names]) => first !== undefined && names.includes(first));
-  const registers = chosen.length > 0 ? chosen : REGISTERS;
+  const none = first === '--version' || first === '-V';
+  const registers = chosen.length > 0 || none ? chosen : REGISTERS;
   for (const register of await Promise.all(registers.map(([, load]) => load()))) register(program);
   for (const command of program.commands) command.exitOverride();
   return program;

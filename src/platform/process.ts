@@ -1,7 +1,6 @@
 import { type ChildProcess, spawn } from 'node:child_process';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { execa } from 'execa';
 import { KilnError } from './errors.ts';
 
 export interface RunOptions {
@@ -62,6 +61,9 @@ export async function run(
   args: readonly string[],
   options: RunOptions = {},
 ): Promise<RunResult> {
+  options.signal?.throwIfAborted();
+  // Loaded by the first who runs something: its many files take longer than most commands that run nothing.
+  const { execa } = await import('execa');
   options.signal?.throwIfAborted();
   const child = execa(command, args, {
     ...(options.cwd === undefined ? {} : { cwd: options.cwd }),
