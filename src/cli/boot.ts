@@ -62,31 +62,19 @@ export function registerBoot(program: Command): void {
       const bundle = await findBundle(home, reference);
       const { recipe, variant, id } = bundle.manifest;
       const cards = choices.nic === undefined ? cardsOf(bundle.manifest) : [choices.nic];
+      const signal = stopSignal();
       const boots: Boot[] = [];
       for (const nic of cards) {
-        const consoleLog = join(
-          home.logs,
-          recipe,
-          variant,
-          cards.length === 1 ? `${id}.console` : `${id}.${nic}.console`,
-        );
+        if (cards.length > 1 && !json) note(styled('bold', nic));
+        const name = cards.length === 1 ? `${id}.console` : `${id}.${nic}.console`;
+        const consoleLog = join(home.logs, recipe, variant, name);
         const lines: string[] = [];
-        if (cards.length > 1 && !json) note(`${styled('bold', nic)}`);
-        const verdict = await bootInStaging(
-          bundle,
-          {
-            home,
-            consoleLog,
-            timeoutSeconds: timeout,
-            memoryMiB: memory,
-            signal: stopSignal(),
-            onLine: (line) => {
-              lines.push(line);
-              if (!json) print(line);
-            },
-          },
-          { ...choices, nic },
-        );
+        const onLine = (line: string) => {
+          lines.push(line);
+          if (!json) print(line);
+        };
+        const options = { home, consoleLog, timeoutSeconds: timeout, memoryMiB: memory, signal, onLine };
+        const verdict = await bootInStaging(bundle, options, { ...choices, nic });
         boots.push({ nic, verdict, console: lines });
         if (!json) say(verdict, consoleLog);
       }

@@ -37,11 +37,10 @@ const BY_NAME =
 
 /**
  * The list by which a node finds the driver of its network card, in the form of LTSP's /etc/niclist: a line
- * for each PCI id, `10ec:8139 8139too`, sorted by id. Made from the PCI tables of the modules themselves, or where they
- * have none by their names. Where
- * more than one driver claims an id, the first by `precedence` has it; the others come after it, for a card that
- * the first does not take (8139too leaves the C+ to 8139cp from 2.6 on).
+ * for each PCI id, `10ec:8139 8139too`, sorted by id. Where more than one driver claims an id, the first by `precedence`
+ * has it; the others come after it, for a card that the first does not take (8139too leaves the C+ to 8139cp from 2.6 on).
  * Entries that no vendor and device id can tell (a class, any device of a vendor) stand in comments at the end.
+ * @param made what the claims are from: the modules' own PCI tables, or a list that has them by the modules' names
  * @returns undefined where no module is for a network card on PCI
  */
 export function niclist(
