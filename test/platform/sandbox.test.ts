@@ -90,8 +90,8 @@ describe.skipIf(fault !== undefined)(
       });
     });
 
-    it('that starts them faster than anyone could look is stopped by the kernel', async () => {
-      // The shell ends at the first process that it is refused.
+    it('that starts them as fast as it can is stopped, by whoever is faster: Kiln or the kernel', async () => {
+      // The shell ends at the first process that the kernel refuses it.
       const many = 'i=0; while [ $i -lt 5000 ]; do sleep 100 & i=$((i + 1)); done; wait';
       const output: string[] = [];
       const ran = bubblewrap(box).run('sh', ['-c', `(${many}) 2>&1`], {
@@ -101,8 +101,8 @@ describe.skipIf(fault !== undefined)(
         ({ exitCode }) => `exit ${exitCode}`,
         (error: Error) => error.message,
       );
-      expect(end).toMatch(/started more than \d+ processes|exit 2/);
-      expect(output.join('\n')).toMatch(/fork/i);
+      if (end === 'exit 2') expect(output.join('\n')).toMatch(/fork/i);
+      else expect(end).toMatch(/started more than \d+ processes/);
     });
 
     it('is stopped by whoever started it', async () => {
