@@ -115,6 +115,7 @@ function registerAdd(queue: Command): void {
   });
 }
 
+const PAUSED = 'The queue is paused: kiln queue resume lets it go on.';
 const NOBODY_SERVES = 'Nobody serves this queue now: kiln serve does.';
 
 function registerLook(queue: Command): void {
@@ -131,7 +132,7 @@ function registerLook(queue: Command): void {
       if (context.json) return printJson({ jobs: rows });
       if (rows.length === 0) print('Nothing is queued, and nothing was.');
       else print(listTable(rows));
-      if (paused) note('The queue is paused: kiln queue resume lets it go on.');
+      if (paused) note(PAUSED);
     });
   const show = queue
     .command('show')
@@ -139,18 +140,23 @@ function registerLook(queue: Command): void {
     .argument('<JOB>', 'its id, from kiln queue list')
     .action(async (id: string) => {
       const context = await contextOf(show);
-      const { job, events, missing } = withLedger(context, (ledger) => ({
+      const { job, events, connected, paused } = withLedger(context, (ledger) => ({
         job: ledger.job(id),
         events: ledger.historyOf(id),
-        missing: missingWorker(ledger.job(id), connectedWorkers(ledger)),
+        connected: connectedWorkers(ledger),
+        paused: ledger.paused,
       }));
+      const isServed = serving(context.home) !== undefined;
+      // Where nobody serves, what needs no certain worker is for whoever runs kiln build or serve.
+      const isPicky = Object.keys(job.labels).length > 0;
+      const missing = isServed || isPicky ? missingWorker(job, connected) : undefined;
       if (context.json) {
         return printJson({ job: { ...job, jobs: rowsOf(job), waitsFor: missing ?? null }, events });
       }
       print(
         `${styled('bold', job.id, process.stdout)}  ${job.state}${job.why === null ? '' : `: ${job.why}`}`,
       );
-      if (Object.keys(job.labels).length > 0) print(`requires ${formatLabels(job.labels)}`);
+      if (isPicky) print(`requires ${formatLabels(job.labels)}`);
       if (missing !== undefined) print(styled('yellow', missing, process.stdout));
       print('');
       print(`${listTable(rowsOf(job))}\n`);
@@ -158,7 +164,8 @@ function registerLook(queue: Command): void {
         const line = describeNews(event);
         if (line !== undefined) print(`${iso(event.at)}  ${line}`);
       }
-      if (isLeftAlone(job) && serving(context.home) === undefined) note(NOBODY_SERVES);
+      if (isLeftAlone(job) && !isServed) note(NOBODY_SERVES);
+      if (job.state === 'waiting' && paused) note(PAUSED);
     });
 }
 

@@ -1,5 +1,5 @@
 import { isStillAlive, ownIdentity, type ProcessIdentity } from '../platform/identity.ts';
-import { isSettled, type Job, type Labels, suits } from './job.ts';
+import { type Job, type Labels, suits } from './job.ts';
 import type { Ledger } from './ledger.ts';
 
 /** A worker that takes jobs. */
@@ -38,13 +38,13 @@ export function connectedWorkers(ledger: Ledger): readonly Connected[] {
 }
 
 /**
- * What a waiting job waits for that no worker has, as a sentence.
+ * That a waiting job waits for a worker that there is not, as a sentence.
  * @returns `waits for a worker with arch=arm: none is connected`; undefined when it is not that which it waits for
  */
 export function missingWorker(job: Job, connected: readonly Connected[]): string | undefined {
-  if (isSettled(job) || job.state === 'running' || Object.keys(job.labels).length === 0) return undefined;
-  if (connected.some(({ labels }) => suits(job, labels))) return undefined;
-  return `waits for a worker with ${formatLabels(job.labels)}: none is connected`;
+  if (job.state !== 'waiting' || connected.some(({ labels }) => suits(job, labels))) return undefined;
+  const wanted = Object.keys(job.labels).length === 0 ? '' : ` with ${formatLabels(job.labels)}`;
+  return `waits for a worker${wanted}: none is connected`;
 }
 
 /** `arch=i386, kvm=no` */

@@ -73,6 +73,10 @@ describe('kiln queue', () => {
     );
     const shown = await kiln(['queue', 'show', id, '--home', home]);
     expect(shown.stdout).toMatch(/queued with priority 3[\s\S]*joined by another/);
+    expect(shown.stdout).not.toMatch(/waits for a worker/);
+    await kiln(['queue', 'pause', '--home', home]);
+    expect((await kiln(['queue', 'show', id, '--home', home])).stderr).toMatch(/The queue is paused/);
+    await kiln(['queue', 'resume', '--home', home]);
     expect((await kiln(['queue', 'cancel', id, '--home', home])).code).toBe(0);
     expect((await list(home)).map(({ status }) => status)).toEqual(['cancelled', 'cancelled']);
     const again = await kiln(['queue', 'cancel', id, '--home', home]);

@@ -84,6 +84,8 @@ it('the record knows which workers are connected by Redis, and what they are', a
   };
   const [job] = queue.submit([request('picky', { labels: { arch: 'arm' } })]).map((one) => one.job);
   if (job === undefined) throw new Error('nothing was submitted');
+  expect(await known(0)).toEqual([]);
+  expect(missingWorker({ ...job, labels: {} }, [])).toBe('waits for a worker: none is connected');
   await adapter.hand({ labels: { arch: 'i386' } });
   expect(await known(1)).toEqual([{ arch: 'i386' }]);
   expect(missingWorker(job, connectedWorkers(queue))).toBe(
