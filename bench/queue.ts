@@ -6,6 +6,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { Queue, Worker } from 'bullmq';
+import type { Redis } from 'ioredis';
 import PQueue from 'p-queue';
 import { findCommand } from '../src/platform/hosttools.ts';
 import { BullmqHand } from '../src/queue/bullmq.ts';
@@ -33,6 +34,8 @@ interface Contender {
   enqueue(indices: readonly number[]): Promise<void>;
   /** Starts to run jobs. @param ended called with a job's index when its end is on record */
   start(ended: (index: number) => void): Promise<void>;
+  /** Milliseconds of processor time that Redis has taken; where there is one. */
+  redisCpu?(): Promise<number>;
   close(): Promise<void>;
 }
 
@@ -41,6 +44,9 @@ interface Figures {
   /** Seconds until all were queued, and until all were run. */
   readonly enqueue: number;
   readonly run: number;
+  /** Milliseconds of processor time that running all has taken: here, and in Redis. */
+  readonly cpu: number;
+  readonly redisCpu: number;
   /** Milliseconds from a job's being asked for to its end: in the midst of all others, and alone. */
   readonly together: readonly number[];
   readonly alone: readonly number[];
@@ -72,22 +78,40 @@ export async function bench(): Promise<void> {
   );
   for (const each of figures) process.stdout.write(`${describe(each)}\n`);
   publishFigures('queue', `${JOBS} jobs that do nothing, in ${SLOTS} slots`, [
-    ['', 'queued /s', 'run /s', 'p50 ms', 'p99 ms', 'alone p50 ms', 'alone p99 ms', 'MiB'],
-    ...figures.map(({ name, enqueue, run, together, alone, memory }) => [
+    [
+      '',
+      'queued /s',
+      'run /s',
+      'CPU µs a job',
+      'of Redis',
+      'p50 ms',
+      'p99 ms',
+      'alone p50 ms',
+      'alone p99 ms',
+      'MiB',
+    ],
+    ...figures.map(({ name, enqueue, run, cpu, redisCpu, together, alone, memory }) => [
       name,
       String(Math.round(JOBS / enqueue)),
       String(Math.round(JOBS / run)),
+      perJob(cpu),
+      perJob(redisCpu),
       ...[at(together, 0.5), at(together, 0.99), at(alone, 0.5), at(alone, 0.99)],
       String(Math.round(memory)),
     ]),
   ]);
 }
 
-function describe({ name, enqueue, run, together, alone, memory }: Figures): string {
+function perJob(milliseconds: number): string {
+  return String(Math.round((1000 * milliseconds) / JOBS));
+}
+
+function describe({ name, enqueue, run, cpu, redisCpu, together, alone, memory }: Figures): string {
   const rate = (seconds: number) => `${Math.round(JOBS / seconds)}/s`.padStart(8);
   return [
     name.padEnd(22),
     `enqueue ${rate(enqueue)}  run ${rate(run)}`,
+    `CPU ${perJob(cpu)} + ${perJob(redisCpu)} µs a job`,
     `p50 ${at(together, 0.5)} p99 ${at(together, 0.99)} ms`,
     `alone p50 ${at(alone, 0.5)} p99 ${at(alone, 0.99)} ms`,
     `${Math.round(memory)} MiB`,
@@ -116,6 +140,8 @@ async function measure(contender: Contender): Promise<Figures> {
     await contender.enqueue(indices);
   }
   const queued = performance.now();
+  const cpuBefore = process.cpuUsage();
+  const redisBefore = (await contender.redisCpu?.()) ?? 0;
   await contender.start((index) => {
     const latency = performance.now() - (asked[index] ?? 0);
     (index < JOBS ? together : alone).push(latency);
@@ -125,6 +151,8 @@ async function measure(contender: Contender): Promise<Figures> {
   });
   await all.promise;
   const done = performance.now();
+  const { user, system } = process.cpuUsage(cpuBefore);
+  const redisCpu = ((await contender.redisCpu?.()) ?? 0) - redisBefore;
   for (let index = JOBS; index < JOBS + ALONE; index++) {
     const { promise, resolve } = Promise.withResolvers<void>();
     next = resolve;
@@ -137,6 +165,8 @@ async function measure(contender: Contender): Promise<Figures> {
     name: contender.name,
     enqueue: (queued - start) / 1000,
     run: (done - queued) / 1000,
+    cpu: (user + system) / 1000,
+    redisCpu,
     together,
     alone,
     memory: (peak - before) / (1 << 20),
@@ -233,6 +263,7 @@ async function plainBullmq(url: string): Promise<Contender> {
       worker = new Worker('plain', async () => undefined, { connection, concurrency: SLOTS });
       worker.on('completed', (job) => ended(job.data.index));
     },
+    redisCpu: () => cpuOf(connection),
     async close() {
       await worker?.close();
       await queue.close();
@@ -258,6 +289,7 @@ async function fleet(directory: string, url: string): Promise<Contender> {
       leave = crew(hand, () => undefined);
       following = followEnds(ledger, cursor, stop.signal, ended);
     },
+    redisCpu: () => cpuOf(other),
     async close() {
       await leave();
       stop.abort();
@@ -267,6 +299,15 @@ async function fleet(directory: string, url: string): Promise<Contender> {
       ledger.close();
     },
   };
+}
+
+/** Milliseconds of processor time that Redis says it has taken. */
+async function cpuOf(redis: Redis): Promise<number> {
+  const info = await redis.info('cpu');
+  const seconds = ['used_cpu_sys', 'used_cpu_user'].map((name) =>
+    Number(new RegExp(`^${name}:(\\S+)`, 'm').exec(info)?.[1]),
+  );
+  return 1000 * seconds.reduce((sum, each) => sum + each, 0);
 }
 
 async function followEnds(
