@@ -90,12 +90,16 @@ export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSin
   const request = await requestOf(job, signal, sink);
   // It loads while this process finds out what is to be done.
   const ahead = (await surelyMissing(request)) ? startWorker(job) : undefined;
+  // Whoever needs it is told why it could not be started.
+  ahead?.catch(() => undefined);
+  let taken = false;
   try {
     const [started] = await startRecipes(request);
     if (started === undefined) return { results: [] };
     const { run, variants } = started;
     const there = await Promise.all(variants.map((variant) => isBuilt(request, run, variant)));
     const missing = job.references.filter((_, index) => there[index] !== true);
+    taken = missing.length > 0;
     const [end, stored] = await Promise.all([
       missing.length === 0
         ? { results: [] }
@@ -106,11 +110,13 @@ export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSin
     const byName = new Map([...stored, ...end.results].map((result) => [result.variant, result]));
     return { results: variants.flatMap(({ name }) => byName.get(name) ?? []) };
   } finally {
-    // One that got no job ends when its standard input does; one that could not be started is told of by who needs it.
-    ahead?.then(
-      (worker) => worker.stdin.end(),
-      () => undefined,
-    );
+    // There was nothing to do after all, or nothing can be done: it has not begun, and nobody waits for it.
+    if (!taken) {
+      ahead?.then(
+        (worker) => worker.kill('SIGKILL'),
+        () => undefined,
+      );
+    }
   }
 }
 
