@@ -12,6 +12,7 @@ import { Api, type ApiEnvironment, json } from './api/route.ts';
 import type { Server } from './api/server.ts';
 import { watchRoutes } from './api/watch.ts';
 import { Guard, type GuardOptions } from './guard.ts';
+import { EVERYWHERE } from './headers.ts';
 import type { Log } from './log.ts';
 import { pageRouter } from './page.ts';
 import { HttpError, notFound, problemResponse } from './problem.ts';
@@ -32,7 +33,7 @@ export type App = Hono<ApiEnvironment>;
 export function createApp(options: AppOptions): App {
   const { server, store, log } = options;
   const guard = new Guard(options);
-  const api = new Api(API_BASE, guard);
+  const api = new Api(API_BASE, guard, server.hub.kept);
   for (const add of [
     aboutRoutes,
     recipeRoutes,
@@ -53,16 +54,17 @@ export function createApp(options: AppOptions): App {
   });
   const app: App = new Hono();
   app.use('*', async (context, next) => {
+    const { outgoing } = context.env;
+    const from = outgoing.socket?.bytesWritten ?? 0;
     await next();
     const { headers } = context.res;
-    headers.set('X-Content-Type-Options', 'nosniff');
-    headers.set('Referrer-Policy', 'no-referrer');
-    headers.set('Cross-Origin-Resource-Policy', 'same-origin');
+    for (const [name, value] of Object.entries(EVERYWHERE)) headers.set(name, value);
     const route = matchedRoutes(context).find(({ path }) => !path.includes('*'))?.path ?? 'none';
     const { method, path } = context.req;
     const { status } = context.res;
-    server.metrics.answer(method, route, status, context.env.outgoing);
+    server.metrics.answer(method, route, status, outgoing, from);
     if (method === 'GET' || method === 'HEAD' || path.startsWith('/store/')) return;
+    server.hub.touch();
     const by = context.get('who')?.name ?? null;
     const message = `${method} ${path}: ${status}${by === null ? '' : `, by ${by}`}`;
     log({ level: 'info', event: 'request', message, fields: { method, path, status, by } });

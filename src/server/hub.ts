@@ -1,11 +1,14 @@
 import { type FSWatcher, mkdirSync, watch } from 'node:fs';
+import { basename } from 'node:path';
 import type { BuildEvent } from '../pipeline/events.ts';
 import type { Home } from '../platform/home.ts';
 import type { Job, QueueEvent } from '../queue/job.ts';
 import type { Ledger } from '../queue/ledger.ts';
 import { Wake } from '../queue/wake.ts';
+import { stateFile } from '../watch/state.ts';
+import { Kept } from './kept.ts';
 
-/** What comes along live and is in no record: how far a step is, that channels have changed. */
+/** What comes along live and is in no record: how far a step is, that channels or what was watched have changed. */
 export type LiveNews =
   | {
       readonly type: 'progress';
@@ -14,12 +17,13 @@ export type LiveNews =
       readonly step: string;
       readonly text: string;
     }
-  | { readonly type: 'channels' };
+  | { readonly type: 'channels' }
+  | { readonly type: 'watch' };
 
 const KEPT_EVENTS = 2000;
 const KEPT_LIVE = 200;
-const PROGRESS_EVERY_MS = 250;
-const CHANNELS_AFTER_MS = 150;
+const PROGRESS_EVERY_MS = 500;
+const TOLD_AFTER_MS = 150;
 
 /**
  * Reads the record once for all who listen. A listener has a place in the history and asks for what came after it,
@@ -30,14 +34,15 @@ export class Hub {
   readonly #onEvent: (event: QueueEvent) => void;
   readonly #stop = new AbortController();
   readonly #wake = new Wake();
-  readonly #watcher: FSWatcher;
+  readonly #watchers: readonly FSWatcher[];
   #recent: QueueEvent[] = [];
   #live: { readonly number: number; readonly news: LiveNews }[] = [];
   #liveCount = 0;
   #channelChanges = 0;
+  #changes = 0;
   #jobs: { readonly cursor: number; readonly jobs: readonly Job[] } | undefined;
-  readonly #told = new Map<string, number>();
-  #channelsTimer: NodeJS.Timeout | undefined;
+  readonly #progress = new Map<string, LiveNews>();
+  readonly #timers = new Map<string, NodeJS.Timeout>();
 
   /** @param onEvent told of every event once, whether somebody listens or not */
   constructor(home: Home, ledger: Ledger, onEvent: (event: QueueEvent) => void = () => undefined) {
@@ -45,11 +50,18 @@ export class Hub {
     this.#onEvent = onEvent;
     this.cursor = ledger.cursor;
     mkdirSync(home.channels, { recursive: true });
-    this.#watcher = watch(home.channels, { recursive: true, persistent: false }, () =>
-      this.#channelsChanged(),
-    );
-    this.#watcher.on('error', () => undefined);
+    const seen = basename(stateFile(home));
+    this.#watchers = [
+      watch(home.channels, { recursive: true, persistent: false }, () => this.#tellSoon('channels')),
+      watch(home.root, { persistent: false }, (_event, name) => {
+        if (name === seen) this.#tellSoon('watch');
+      }),
+    ];
+    for (const watcher of this.#watchers) watcher.on('error', () => undefined);
   }
+
+  /** What was read of the home, until something changes there. */
+  readonly kept = new Kept(() => `${this.#ledger.cursor} ${this.cursor} ${this.#changes}`);
 
   /** The newest event that listeners are told of. */
   cursor: number;
@@ -105,14 +117,16 @@ export class Hub {
     this.#wake.notify();
   }
 
-  /** Passes on how far a step is, a few times in a second for each variant. */
+  /** Passes on how far a step is: the newest of each variant, twice in a second, all variants together. */
   progress(job: Job, event: BuildEvent): void {
     if (event.type !== 'progress') return;
     const { variant, step, text } = event;
-    const now = performance.now();
-    if (now - (this.#told.get(variant) ?? Number.NEGATIVE_INFINITY) < PROGRESS_EVERY_MS) return;
-    this.#told.set(variant, now);
-    this.tell({ type: 'progress', job: job.id, variant, step, text });
+    this.#progress.set(`${job.id} ${variant}`, { type: 'progress', job: job.id, variant, step, text });
+    this.#later('progress', PROGRESS_EVERY_MS, () => {
+      const news = [...this.#progress.values()];
+      this.#progress.clear();
+      for (const one of news) this.tell(one);
+    });
   }
 
   /** Returns when there may be something new after a moment. @throws the signal's reason when it is aborted */
@@ -132,24 +146,36 @@ export class Hub {
     return this.#jobs.jobs;
   }
 
+  /** Something was changed in the home: what was kept of it is to be read again. */
+  touch(): void {
+    this.#changes += 1;
+  }
+
   get closed(): boolean {
     return this.#stop.signal.aborted;
   }
 
   /** Ends what listens. */
   close(): void {
-    clearTimeout(this.#channelsTimer);
-    this.#watcher.close();
+    for (const timer of this.#timers.values()) clearTimeout(timer);
+    for (const watcher of this.#watchers) watcher.close();
     this.#stop.abort();
     this.#wake.notify();
   }
 
-  /** A flip is several writes: they are told as one. */
-  #channelsChanged(): void {
-    this.#channelsTimer ??= setTimeout(() => {
-      this.#channelsTimer = undefined;
-      this.tell({ type: 'channels' });
-    }, CHANNELS_AFTER_MS);
-    this.#channelsTimer.unref();
+  /** A flip, or a look at all that is watched, is several writes: they are told as one. */
+  #tellSoon(type: 'channels' | 'watch'): void {
+    this.touch();
+    this.#later(type, TOLD_AFTER_MS, () => this.tell({ type }));
+  }
+
+  /** Does something after a while, once for all who want it until then. */
+  #later(name: string, ms: number, action: () => void): void {
+    if (this.#timers.has(name)) return;
+    const timer = setTimeout(() => {
+      this.#timers.delete(name);
+      action();
+    }, ms);
+    this.#timers.set(name, timer.unref());
   }
 }

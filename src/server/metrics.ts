@@ -130,12 +130,15 @@ export class Metrics {
     }
   }
 
-  /** Counts an answer, and what goes through its connection until it has been sent: streams take their time. */
-  answer(method: string, route: string, status: number, response: ServerResponse): void {
+  /**
+   * Counts an answer, and what goes through its connection until it has been sent: streams take their time.
+   * @param from how much had gone through the connection before it
+   */
+  answer(method: string, route: string, status: number, response: ServerResponse, from: number): void {
     this.#requests.add([method, route, status]);
     const { socket } = response;
     if (socket === null) return;
-    let counted = socket.bytesWritten;
+    let counted = from;
     const count = () => {
       this.#sent.add([route], socket.bytesWritten - counted);
       counted = socket.bytesWritten;

@@ -1,6 +1,7 @@
 import type { AddressInfo } from 'node:net';
 import type { HttpBindings } from '@hono/node-server';
 import { serve } from '@hono/node-server';
+import { RESPONSE_ALREADY_SENT } from '@hono/node-server/utils/response';
 import { KilnError } from '../platform/errors.ts';
 
 /** Where to listen. */
@@ -52,7 +53,11 @@ export async function listen(
   { headMs, silentMs }: Patience = PATIENCE,
 ): Promise<Listening> {
   const server = serve({
-    fetch: (request, bindings) => app.fetch(request, bindings as HttpBindings),
+    async fetch(request, bindings) {
+      const { outgoing } = bindings as HttpBindings;
+      const response = await app.fetch(request, bindings as HttpBindings);
+      return outgoing.headersSent ? RESPONSE_ALREADY_SENT : response;
+    },
     hostname: host,
     port,
     serverOptions: {

@@ -1,4 +1,5 @@
 import { mkdirSync } from 'node:fs';
+import { connect } from 'node:net';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { request } from '../queue/requests.ts';
@@ -71,6 +72,48 @@ describe('the event stream', () => {
     expect(told.map(({ event, data }) => [event, data.job])).toEqual([
       ['submitted', id],
       ['prioritised', id],
+    ]);
+  });
+
+  it('loses nothing for who takes it slowly, and holds nobody else up', async () => {
+    const start = served.ledger.cursor;
+    const { port } = new URL(served.url);
+    const socket = connect(Number(port), '127.0.0.1').pause();
+    socket.write(`GET /api/v1/events?after=${start} HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    while (served.streams.open === 0) await new Promise(setImmediate);
+    const long = 'x'.repeat(300_000);
+    for (let index = 0; index < 30; index += 1) {
+      const [one] = served.ledger.submit([request(`slow-${index}`)]);
+      served.ledger.cancel(one?.job.id ?? '', `${index} ${long}`);
+    }
+    served.ledger.pause();
+    served.ledger.resume();
+    // Somebody else is told of all of it meanwhile.
+    const other = await take(messages(`/events?after=${start}`), 62);
+    expect(other.map(({ event }) => event).slice(-2)).toEqual(['paused', 'resumed']);
+    let text = '';
+    for await (const chunk of socket) {
+      text += String(chunk);
+      if (text.slice(-500).includes('event: resumed\n')) break;
+    }
+    const cursors = [...text.matchAll(/^id: (\d+)$/gm)].map(([, cursor]) => Number(cursor));
+    expect(cursors).toEqual(Array.from({ length: 62 }, (_, index) => start + 1 + index));
+  });
+
+  it('tells how far a step is by the newest word of it alone', async () => {
+    const [one] = served.ledger.submit([request('progress')]);
+    const job = served.ledger.job(one?.job.id ?? '');
+    const stream = messages(`/events?after=${served.ledger.cursor}`);
+    const told = take(stream, 2);
+    while (served.streams.open === 0) await new Promise(setImmediate);
+    for (let count = 1; count <= 50; count += 1) {
+      for (const variant of ['a:a', 'a:b']) {
+        served.hub.progress(job, { type: 'progress', variant, step: 'compile', text: `${count} files` });
+      }
+    }
+    expect((await told).map(({ event, data }) => [event, data])).toMatchObject([
+      ['progress', { job: job.id, variant: 'a:a', text: '50 files' }],
+      ['progress', { job: job.id, variant: 'a:b', text: '50 files' }],
     ]);
   });
 

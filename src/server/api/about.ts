@@ -58,6 +58,7 @@ export function aboutRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/queue',
+      kept: true,
       summary: 'How much waits and runs',
       tag: 'jobs',
       role: 'viewer',
@@ -85,6 +86,7 @@ export function aboutRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/matrix',
+      kept: true,
       summary: 'Every variant that was built or queued: how the newest job ended, what there is of it',
       tag: 'recipes',
       role: 'viewer',

@@ -35,6 +35,7 @@ export function bundleRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/bundles',
+      kept: true,
       summary: 'What was built, by recipe and variant',
       tag,
       role: 'viewer',
@@ -216,7 +217,7 @@ export function secondsByBundle(jobs: readonly Job[]): ReadonlyMap<string, numbe
 
 /** Describes bundles, after reading once what all of them need. */
 export async function describer({ home, hub }: Server) {
-  const channels = await listStates(home);
+  const channels = await hub.kept.get('states of channels', () => listStates(home));
   const seconds = secondsByBundle(hub.jobs());
   return async (stored: StoredBundle): Promise<z.input<typeof bundle>> => {
     const { manifest } = stored;

@@ -20,12 +20,13 @@ import { channel, channelName, flip, generation, listOf } from './schemas.ts';
 import type { Server } from './server.ts';
 
 export function channelRoutes(api: Api, server: Server): void {
-  const { home } = server;
+  const { home, hub } = server;
   const tag = 'channels';
   api.route(
     {
       method: 'get',
       path: '/channels',
+      kept: true,
       summary: 'What each channel points to',
       tag,
       role: 'viewer',
@@ -33,7 +34,11 @@ export function channelRoutes(api: Api, server: Server): void {
       answers: z.object({ channels: listOf(channel), next: z.string().nullable() }),
     },
     async ({ query }) => {
-      const { items, next } = pageOf(await listStates(home), (state) => state.name, query);
+      const { items, next } = pageOf(
+        await hub.kept.get('states of channels', () => listStates(home)),
+        (state) => state.name,
+        query,
+      );
       return { channels: await Promise.all(items.map((state) => describe(home, state))), next };
     },
   );
@@ -41,6 +46,7 @@ export function channelRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/channels/{channel}',
+      kept: true,
       summary: 'What one channel points to',
       tag,
       role: 'viewer',
@@ -53,6 +59,7 @@ export function channelRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/channels/{channel}/history',
+      kept: true,
       summary: "A channel's generations, the newest first, and the flips to and from them",
       tag,
       role: 'viewer',
@@ -68,7 +75,7 @@ export function channelRoutes(api: Api, server: Server): void {
       const record = knownChannel(params.channel, await readChannel(home, params.channel));
       const newest = record.generations.toReversed();
       const { items, next } = pageOf(newest, (one) => String(one.generation), query);
-      const seconds = secondsByBundle(server.hub.jobs());
+      const seconds = secondsByBundle(hub.jobs());
       const shown = new Set(items.map((one) => one.generation));
       return {
         generations: await Promise.all(items.map((one) => describeGeneration(home, one, seconds))),

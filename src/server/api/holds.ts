@@ -72,6 +72,7 @@ function canaryRoutes(api: Api, { home }: Server): void {
     {
       method: 'get',
       path: '/canaries',
+      kept: true,
       summary: 'The nodes that follow a channel of their own, whatever the others boot',
       tag: 'channels',
       role: 'viewer',

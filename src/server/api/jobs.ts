@@ -31,6 +31,7 @@ export function jobRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/jobs',
+      kept: true,
       summary: 'Jobs, the newest first',
       tag,
       role: 'viewer',

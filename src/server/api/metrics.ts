@@ -29,7 +29,7 @@ async function gauges(
 ): Promise<Gauge[]> {
   const jobs = hub.jobs();
   const inState = (wanted: string) => jobs.filter(({ state }) => state === wanted).length;
-  const channels = await listStates(home);
+  const channels = await hub.kept.get('states of channels', () => listStates(home));
   const single = (name: string, help: string, value: number): Gauge => ({
     name,
     help,

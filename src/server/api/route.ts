@@ -3,6 +3,7 @@ import type { HttpBindings } from '@hono/node-server';
 import { OpenAPIHono, z } from '@hono/zod-openapi';
 import { type Context, Hono } from 'hono';
 import type { Guard } from '../guard.ts';
+import type { Kept } from '../kept.ts';
 import { HttpError } from '../problem.ts';
 import type { Role, TokenRecord } from '../tokens.ts';
 
@@ -36,6 +37,8 @@ export interface RouteSpec<P extends Shape, Q extends Shape, B extends z.ZodType
   readonly answers?: R;
   readonly media?: string;
   readonly status?: 200 | 201;
+  /** The answer is the same for all who ask, until something changes in the home: it is made once. */
+  readonly kept?: true;
 }
 
 export interface Asked<P extends Shape, Q extends Shape, B extends z.ZodType> {
@@ -58,10 +61,13 @@ export class Api {
   readonly #document = new OpenAPIHono();
   readonly #guard: Guard;
   readonly #base: string;
+  readonly #kept: Kept;
 
-  constructor(base: string, guard: Guard) {
+  /** @param kept keeps answers until something changes */
+  constructor(base: string, guard: Guard, kept: Kept) {
     this.#base = base;
     this.#guard = guard;
+    this.#kept = kept;
     this.#document.openAPIRegistry.registerComponent('securitySchemes', 'bearer', {
       type: 'http',
       scheme: 'bearer',
@@ -92,6 +98,11 @@ export class Api {
         context,
         who,
       };
+      if (spec.kept === true) {
+        const { url } = context.req;
+        const make = async () => writtenOf(await handle(asked));
+        return sent(context, await this.#kept.get(url.slice(url.indexOf('/', 8)), make), 200);
+      }
       const answer = await handle(asked);
       return answer instanceof Response ? answer : json(context, answer, spec.status ?? 200);
     });
@@ -168,8 +179,20 @@ function valid<S extends z.ZodType>(where: string, schema: S, value: unknown): z
 
 /** JSON with an entity tag of its content (RFC 9110, 8.8.3); 304 for who has it already. */
 export function json(context: ApiContext, document: unknown, status: 200 | 201 = 200): Response {
+  return sent(context, writtenOf(document), status);
+}
+
+interface Written {
+  readonly text: string;
+  readonly tag: string;
+}
+
+function writtenOf(document: unknown): Written {
   const text = `${JSON.stringify(document)}\n`;
-  const tag = `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"`;
+  return { text, tag: `"${createHash('sha256').update(text).digest('base64url').slice(0, 22)}"` };
+}
+
+function sent(context: ApiContext, { text, tag }: Written, status: 200 | 201): Response {
   const headers = { ETag: tag, 'Cache-Control': 'no-cache' };
   if (context.req.method === 'GET' && matches(context.req.header('if-none-match'), tag)) {
     return new Response(null, { status: 304, headers });
