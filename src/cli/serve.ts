@@ -108,6 +108,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       workshop: workshopSettings(context.settings),
       sources: sourceChoices(context, {}),
       slots: options.redis === undefined ? numberOf(context.settings, 'jobs') : 0,
+      watching: options.watch,
       version: kilnVersion(),
       signal: over.signal,
     };

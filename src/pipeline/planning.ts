@@ -1,7 +1,7 @@
 import type { Home } from '../platform/home.ts';
 import { expandVariant } from '../recipe/variants.ts';
 import { stepCache } from './cache.ts';
-import { checkSubstitutes, isStored, type SourceChoices } from './inputs.ts';
+import { checkSubstitutes, isStored, type SourceChoices, sortSources } from './inputs.ts';
 import {
   type Change,
   changesBetween,
@@ -26,7 +26,18 @@ export interface VariantPlan {
   readonly channel: string;
   /** What changed since the last build of it; null where it was never built. */
   readonly changes: readonly Change[] | null;
+  /** What `fetch` is about: the kernel, the patches in their order, the kits of the initrd. */
+  readonly sources: readonly PlannedSource[];
   readonly steps: readonly PlannedStep[];
+}
+
+/** A source of a recipe, and whether it has to be fetched. */
+export interface PlannedSource {
+  readonly name: string;
+  readonly file: string;
+  readonly role: 'kernel' | 'patch' | 'kit';
+  /** It is in the store already, or is read where it stands. */
+  readonly stored: boolean;
 }
 
 /** Plans variants without building or fetching anything. */
@@ -44,10 +55,8 @@ export async function planVariants(
   const plans: VariantPlan[] = [];
   for (const { recipe, variants } of chosen) {
     const run = await RecipeRun.start(recipe, { home, cache, choices, signal });
-    const sources: Record<string, boolean> = {};
-    for (const { name, sha256, substituted, inPlace } of run.sources) {
-      sources[name] = substituted || inPlace === true || (await isStored(home, sha256));
-    }
+    const planned = await plannedSources(home, run);
+    const sources = Object.fromEntries(planned.map(({ name, stored }) => [name, stored]));
     for (const variant of variants) {
       const { inputs, keys } = await run.facts(variant);
       const present = await whatIsThere(home, variant, keys, sources);
@@ -59,11 +68,24 @@ export async function planVariants(
         bundle: keys?.id ?? null,
         channel: variant.channel,
         changes: changes ?? null,
+        sources: planned,
         steps: planSteps(keys, present, changes && describeChanges(changes)),
       });
     }
   }
   return plans;
+}
+
+async function plannedSources(home: Home, { recipe, sources }: RecipeRun): Promise<PlannedSource[]> {
+  const { kernel, patches } = sortSources(recipe.recipe, sources);
+  return Promise.all(
+    sources.map(async (source): Promise<PlannedSource> => {
+      const { name, file, sha256, substituted, inPlace } = source;
+      const role = source === kernel ? 'kernel' : patches.includes(source) ? 'patch' : 'kit';
+      const stored = substituted || inPlace === true || (await isStored(home, sha256));
+      return { name, file, role, stored };
+    }),
+  );
 }
 
 async function whatIsThere(

@@ -4,6 +4,7 @@ import type { WatchRule } from '../recipe/schema.ts';
 import { type Candidate, candidatesOf } from './candidates.ts';
 import type { Listed } from './listing.ts';
 import { type Answer, type Asking, askListing, hostOf, placeOf, type Watched } from './listings.ts';
+import { NO_LISTING, type Pace } from './sighting.ts';
 import type { Validators, WatchState } from './state.ts';
 
 /** What looking for newer versions of one source came to. */
@@ -114,10 +115,12 @@ export class Lookout {
     return times.length === 0 ? undefined : Math.min(...times);
   }
 
-  /** When a source's listing is to be asked next, in milliseconds since 1970; null where it never was. */
-  nextOf(watched: Watched): number | null {
+  /** When a source's listing is to be asked next, and how often it failed. */
+  paceOf(watched: Watched): Pace {
     const memory = this.#looking.state.listings[placeOf(watched)];
-    return memory === undefined ? null : Math.max(memory.next, memory.leaveUntil);
+    return memory === undefined
+      ? NO_LISTING
+      : { next: Math.max(memory.next, memory.leaveUntil), failures: memory.failures };
   }
 
   async look(watched: Watched): Promise<Look> {
@@ -130,7 +133,7 @@ export class Lookout {
     if (answer?.failed !== undefined) return { status: 'failed', reason: answer.failed };
     if (answer === undefined || (answer.listed === undefined && !isSeen(watched, state))) {
       const candidates = remembered(watched, state) ?? [];
-      return { status: 'waiting', until: this.nextOf(watched) ?? undefined, candidates };
+      return { status: 'waiting', until: this.paceOf(watched).next ?? undefined, candidates };
     }
     if (answer.listed === undefined)
       return { status: 'listed', candidates: remembered(watched, state) ?? [] };

@@ -77,7 +77,7 @@ export async function lookWith(context: WatchContext, answers: Answers): Promise
         const recipe = await loadRecipe(reference);
         recipes.push(recipe);
         const seen = await new RecipePass(recipe, state, lookout, context).run();
-        sources.push(...seen.sources.map(withoutNext));
+        sources.push(...seen.sources.map(withoutPace));
         changes.push(...seen.changes);
         const before = state.sightings[recipe.reference];
         state.sightings[recipe.reference] = withSight(before, seen, context.now());
@@ -95,7 +95,11 @@ export async function lookWith(context: WatchContext, answers: Answers): Promise
   }
 }
 
-function withoutNext({ next: _next, ...report }: Seeing['sources'][number]): SourceReport {
+function withoutPace({
+  next: _next,
+  failures: _failures,
+  ...report
+}: Seeing['sources'][number]): SourceReport {
   return report;
 }
 

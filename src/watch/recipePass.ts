@@ -7,7 +7,7 @@ import { findAffected, queueAffected, type RecipeSight, seeRecipe } from './rebu
 import type { SourceReport } from './report.ts';
 import type { Update } from './revise.ts';
 import { type StagedRevision, stageRevision } from './revision.ts';
-import type { Seeing } from './sighting.ts';
+import { NO_LISTING, type Seeing } from './sighting.ts';
 import { NOTHING_SEEN, type RecipeMemory, type Rejected, type WatchState } from './state.ts';
 import { type Found, lookUpstream, watchedSources } from './upstream.ts';
 import { checkRecipe, type Verdict } from './verdict.ts';
@@ -59,10 +59,10 @@ export class RecipePass {
     for (const watched of watchedSources(recipe, this.#memory)) {
       const one = await lookUpstream(watched, this.#lookout, lock, this.#state, this.#context);
       found.push(one);
-      this.#sources.push({ ...one.report, next: this.#lookout.nextOf(watched) });
+      this.#sources.push({ ...one.report, ...this.#lookout.paceOf(watched) });
     }
     const edited = await findEdited(recipe, lock, this.#memory?.updates ?? []);
-    this.#sources.push(...edited.reports.map((report) => ({ ...report, next: null })));
+    this.#sources.push(...edited.reports.map((report) => ({ ...report, ...NO_LISTING })));
     const effective = await this.#newestThatApplies(found, edited.updates);
     if (effective !== undefined) {
       return this.#seeing(await this.#use(effective, await this.#originalSight()));
@@ -183,7 +183,7 @@ export class RecipePass {
       newest: null,
       message,
       lines,
-      next: null,
+      ...NO_LISTING,
     });
   }
 

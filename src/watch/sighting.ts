@@ -1,11 +1,19 @@
 import type { WatchPolicy } from '../recipe/schema.ts';
 import type { ChangeReport, ProblemReport, SourceReport } from './report.ts';
 
-/** A source and when it was looked at; times are milliseconds since 1970. */
-export interface SourceSighting extends SourceReport {
-  readonly at: number;
-  /** When it is asked again; null: it is no listing. */
+/** How a source's listing is asked. */
+export interface Pace {
+  /** When it is asked again, in milliseconds since 1970; null: it is no listing, or never was asked. */
   readonly next: number | null;
+  /** Failures in a row, which make the time until then longer. */
+  readonly failures: number;
+}
+
+export const NO_LISTING: Pace = { next: null, failures: 0 };
+
+/** A source and when it was looked at, in milliseconds since 1970. */
+export interface SourceSighting extends SourceReport, Pace {
+  readonly at: number;
 }
 
 /** A revision's files. */
@@ -32,7 +40,7 @@ export interface RecipeSighting {
 export interface Seeing {
   readonly recipe: string;
   readonly policy: WatchPolicy;
-  readonly sources: readonly (SourceReport & { readonly next: number | null })[];
+  readonly sources: readonly (SourceReport & Pace)[];
   readonly changes: readonly ChangeReport[];
   /** undefined: as it was. */
   readonly revision: RevisionPaths | null | undefined;
@@ -43,7 +51,7 @@ export function withSight(before: RecipeSighting | undefined, seen: Seeing, at: 
   const sources = seen.sources.map((report) => {
     const known = before?.sources.find(({ source }) => source === report.source);
     return report.status === 'waiting' && known !== undefined
-      ? { ...known, next: report.next }
+      ? { ...known, next: report.next, failures: report.failures }
       : { ...report, at };
   });
   const change = seen.changes.at(-1);

@@ -18,7 +18,12 @@ export interface RecipeStatus {
   readonly reference: string;
   readonly looked: string;
   readonly policy: WatchPolicy | null;
-  readonly sources: readonly (SourceReport & { readonly looked: string; readonly next: string | null })[];
+  readonly sources: readonly (SourceReport & {
+    readonly looked: string;
+    readonly next: string | null;
+    /** Failures in a row. */
+    readonly failures: number;
+  })[];
   readonly problem: ProblemReport | null;
   readonly revision: (RevisionPaths & { readonly number: number }) | null;
   readonly change: (ChangeReport & { readonly found: string }) | null;
@@ -40,10 +45,12 @@ export async function watchStatus(home: Home): Promise<WatchStatus> {
 
 function describe(reference: string, sighting: RecipeSighting): RecipeStatus {
   const { recipe, at, policy, problem, revision, change } = sighting;
-  const sources = sighting.sources.map(({ at: looked, next, ...report }) => ({
+  const sources = sighting.sources.map(({ at: looked, next, failures, ...report }) => ({
     ...report,
     looked: iso(looked),
     next: next === null ? null : iso(next),
+    // A state that an older Kiln has written.
+    failures: failures ?? 0,
   }));
   return {
     recipe,

@@ -117,6 +117,8 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
       'channels',
       'channels/sample%2Fall',
       'variants/sample%3Ane2k',
+      'plans/sample',
+      'watch',
       'token',
     ];
     for (const looking of [{ scheme: 'light' }, { scheme: 'dark', width: 390 }] as const) {

@@ -51,6 +51,7 @@ export async function serveApi(changes: ServeChanges = {}): Promise<Served> {
       workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
       sources: { mirrors: [], substitutes: new Map() },
       slots: 2,
+      watching: true,
       version: '0.0.0',
       signal: over.signal,
     },

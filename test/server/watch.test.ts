@@ -27,6 +27,7 @@ async function document(path: string): Promise<unknown> {
 describe('the watch state', () => {
   it('is served: what is newer, what was queued for it, when upstream is asked again', async () => {
     expect(await document('/watch')).toEqual({
+      watching: true,
       recipes: [
         {
           recipe: 'own',
@@ -42,6 +43,7 @@ describe('the watch state', () => {
               lines: [],
               looked: '2001-09-09T01:46:40.000Z',
               next: '2001-09-09T02:46:40.000Z',
+              failures: 0,
             },
           ],
           fault: null,

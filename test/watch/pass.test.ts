@@ -545,6 +545,7 @@ describe('the status', () => {
               status: 'refused',
               looked: '2001-09-09T01:46:40.000Z',
               next: '2001-09-09T02:46:40.000Z',
+              failures: 0,
             },
           ],
           problem: null,

@@ -28,6 +28,7 @@ export function recipeRoutes(api: Api, server: Server): void {
     {
       method: 'get',
       path: '/recipes',
+      kept: true,
       summary: 'The recipes that there are, with their variants',
       tag: 'recipes',
       role: 'viewer',
@@ -65,6 +66,14 @@ export function recipeRoutes(api: Api, server: Server): void {
             variant: z.string(),
             bundle: z.string().nullable(),
             channel: z.string(),
+            sources: listOf(
+              z.object({
+                name: z.string(),
+                file: z.string(),
+                role: z.enum(['kernel', 'patch', 'kit']),
+                stored: z.boolean().openapi({ description: 'it need not be fetched' }),
+              }),
+            ),
             steps: listOf(
               z.looseObject({
                 step: z.string(),
@@ -119,7 +128,7 @@ interface Described {
 }
 
 /** What a recipe names (its series of patches) may change while the recipe does not. */
-const KEPT_MS = 10_000;
+const KEPT_MS = 60_000;
 
 const described = new Map<string, Described>();
 

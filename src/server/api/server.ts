@@ -18,6 +18,8 @@ export interface Server {
   readonly sources: SourceChoices;
   /** Jobs that are run here at once; 0 where other machines run them. */
   readonly slots: number;
+  /** It looks upstream and at edited files itself. */
+  readonly watching: boolean;
   readonly version: string;
   /** Aborted when the server stops. */
   readonly signal: AbortSignal;

@@ -19,6 +19,9 @@ const source = z.object({
   lines: listOf(z.string()).openapi({ description: 'of a series that does not apply: the hunks' }),
   looked: z.string(),
   next: z.string().nullable().openapi({ description: 'when its listing is asked again' }),
+  failures: z
+    .int()
+    .openapi({ description: 'how often in a row it could not be asked: each makes the wait longer' }),
 });
 
 const revision = z.int().min(1).openapi({ description: 'what is built in its place, by number' });
@@ -44,17 +47,21 @@ const watched = z
   })
   .openapi('Watched');
 
-export function watchRoutes(api: Api, { home }: Server): void {
+export function watchRoutes(api: Api, { home, watching }: Server): void {
   api.route(
     {
       method: 'get',
       path: '/watch',
+      kept: true,
       summary: 'What the watcher has found: newer patches, refused ones, when upstream is asked again',
       tag: 'watch',
       role: 'viewer',
-      answers: z.object({ recipes: listOf(watched) }),
+      answers: z.object({
+        watching: z.boolean().openapi({ description: 'false where the server was started with --no-watch' }),
+        recipes: listOf(watched),
+      }),
     },
-    async () => ({ recipes: (await watchStatus(home)).recipes.map(describe) }),
+    async () => ({ watching, recipes: (await watchStatus(home)).recipes.map(describe) }),
   );
   api.route(
     {

@@ -1,8 +1,9 @@
-import { get, send } from './api.ts';
+import { get } from './api.ts';
+import { askWhy } from './ask.ts';
 import { lineChart } from './charts.ts';
 import { type Child, h, s } from './dom.ts';
 import { age, bytes, change, duration, moment } from './format.ts';
-import { complain, empty, failure, listTable, loading } from './parts.ts';
+import { empty, failure, listTable, loading } from './parts.ts';
 import { changed, known } from './state.ts';
 import type { BundleDifference, Channel, Generation, History } from './types.ts';
 
@@ -94,6 +95,7 @@ export function channelPage(name: string): Child {
       h('h1', {}, name),
       h('span', { class: 'generation' }, `generation ${channel.generation ?? '–'}`),
       h('code', { class: 'grow' }, channel.bundle ?? ''),
+      channelButtons(channel),
     ),
     channel.pin === null
       ? null
@@ -102,6 +104,7 @@ export function channelPage(name: string): Child {
           { class: 'band' },
           `Pinned by ${channel.pin.by} ${age(channel.pin.at)}: ${channel.pin.reason}`,
         ),
+    followers(channel),
     h(
       'section',
       { class: 'card' },
@@ -116,6 +119,69 @@ export function channelPage(name: string): Child {
     diffSection(generations),
     generations.length < 2 ? null : h('section', { class: 'pair' }, charts(generations)),
   ];
+}
+
+function pathOf(name: string): string {
+  return `/channels/${encodeURIComponent(name)}`;
+}
+
+function channelButtons(channel: Channel): Child {
+  const { name, bundle } = channel;
+  const button = (label: string, onclick: () => void) => h('button', { type: 'button', onclick }, label);
+  return h(
+    'div',
+    { class: 'buttons' },
+    channel.pin === null
+      ? button('Pin', () =>
+          askWhy({
+            title: `Pin ${name}`,
+            text: 'It refuses to flip, whoever asks, until it is unpinned.',
+            confirm: 'Pin it',
+            path: `${pathOf(name)}/pin`,
+            body: {},
+          }),
+        )
+      : button('Unpin', () =>
+          askWhy({
+            title: `Unpin ${name}`,
+            text: 'Builds that are published and rollbacks flip it again.',
+            confirm: 'Unpin it',
+            path: `${pathOf(name)}/unpin`,
+            body: {},
+          }),
+        ),
+    bundle === null
+      ? null
+      : button('Promote', () =>
+          askWhy({
+            title: `Promote what ${name} has`,
+            text: [
+              'Another channel gets ',
+              h('code', {}, bundle),
+              ' too. It is verified first; nothing is built.',
+            ],
+            confirm: 'Promote it',
+            other: known.channels?.map((one) => one.name).filter((one) => one !== name) ?? [],
+            path: (to) => `${pathOf(to)}/promote`,
+            body: { from: name },
+          }),
+        ),
+  );
+}
+
+/** Nodes that boot this channel whatever the others boot. */
+function followers({ name }: Channel): Child {
+  const nodes = known.canaries?.filter((one) => one.channel === name) ?? [];
+  if (nodes.length === 0) return null;
+  return h(
+    'p',
+    { class: 'quiet' },
+    nodes.length === 1 ? 'A node follows it: ' : `${nodes.length} nodes follow it: `,
+    nodes.map(({ mac, by, at, reason }, index) => [
+      index === 0 ? '' : ', ',
+      h('code', { title: `${by}, ${age(at)}: ${reason}` }, mac),
+    ]),
+  );
 }
 
 /** Generations as they came, the present one filled, rollbacks as arcs back. */
@@ -208,50 +274,17 @@ function generationTable(channel: Channel, generations: readonly Generation[]): 
 
 /** The second click: with a reason, for the history. */
 function askReason(channel: Channel, { generation, bundle }: Generation): void {
-  const reason = h('input', {
-    id: 'reason',
-    required: true,
-    maxlength: 500,
-    autocomplete: 'off',
-  }) as HTMLInputElement;
-  const dialog = h(
-    'dialog',
-    { 'aria-labelledby': 'roll-title' },
-    h(
-      'form',
-      {
-        method: 'dialog',
-        onsubmit: (event) => {
-          event.preventDefault();
-          const body = { to: generation, reason: reason.value.trim() };
-          if (body.reason === '') return reason.focus();
-          void send('POST', `/channels/${encodeURIComponent(channel.name)}/rollback`, body)
-            .catch(complain)
-            .finally(() => dialog.close());
-        },
-      },
-      h('h2', { id: 'roll-title' }, `${channel.name} to generation ${generation}`),
-      h(
-        'p',
-        {},
-        'Nodes that start from now on boot ',
-        h('code', {}, bundle),
-        '. It is verified first; nothing is built.',
-      ),
-      h('label', { for: 'reason' }, 'Why'),
-      reason,
-      h(
-        'div',
-        { class: 'buttons' },
-        h('button', { type: 'button', onclick: () => dialog.close() }, 'Leave it'),
-        h('button', { type: 'submit', class: 'primary' }, 'Point nodes there'),
-      ),
-    ),
-  ) as HTMLDialogElement;
-  dialog.addEventListener('close', () => dialog.remove());
-  document.body.append(dialog);
-  dialog.showModal();
-  reason.focus();
+  askWhy({
+    title: `${channel.name} to generation ${generation}`,
+    text: [
+      'Nodes that start from now on boot ',
+      h('code', {}, bundle),
+      '. It is verified first; nothing is built.',
+    ],
+    confirm: 'Point nodes there',
+    path: `${pathOf(channel.name)}/rollback`,
+    body: { to: generation },
+  });
 }
 
 function diffSection(generations: readonly Generation[]): Child {

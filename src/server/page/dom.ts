@@ -5,7 +5,17 @@ type Value = string | number | boolean | null | undefined | Handler;
 export type Attributes = Readonly<Record<string, Value>>;
 
 const SVG = 'http://www.w3.org/2000/svg';
-const HANDLERS = ['onclick', 'oninput', 'onchange', 'onsubmit', 'onkeydown', 'onscroll'] as const;
+const HANDLERS = [
+  'onclick',
+  'oninput',
+  'onchange',
+  'onsubmit',
+  'onkeydown',
+  'onscroll',
+  'onfocus',
+  'onpointerenter',
+  'onpointerleave',
+] as const;
 
 /** An element of HTML. Attributes that are false, null or undefined are left out; `on...` are handlers. */
 export function h(tag: string, attributes: Attributes = {}, ...children: Child[]): HTMLElement {

@@ -19,6 +19,12 @@ export function age(iso: string | null): string {
   return 'just now';
 }
 
+/** `in 5 min.`, for what is to come. */
+export function due(iso: string): string {
+  const seconds = (Date.parse(iso) - Date.now()) / 1000;
+  return seconds < 60 ? 'within a minute' : age(iso);
+}
+
 export function moment(iso: string): string {
   return clock.format(new Date(iso));
 }

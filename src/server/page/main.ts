@@ -4,8 +4,10 @@ import { channelList, channelPage } from './channels.ts';
 import { type Child, h, show } from './dom.ts';
 import { closeLog, jobPage, placeLog } from './job.ts';
 import { overview } from './overview.ts';
+import { forgetPlans, planPage } from './plan.ts';
 import { changed, known, live, onChange } from './state.ts';
-import { forgetPlans, variantPage } from './variant.ts';
+import { variantPage } from './variant.ts';
+import { watchPage } from './watch.ts';
 
 const top = document.querySelector('#top') as HTMLElement;
 const main = document.querySelector('#main') as HTMLElement;
@@ -14,6 +16,7 @@ const NAVIGATION = [
   ['#/', 'Overview'],
   ['#/builds', 'Builds'],
   ['#/channels', 'Channels'],
+  ['#/watch', 'Watch'],
 ] as const;
 
 function route(): { readonly name: string; readonly rest: readonly string[] } {
@@ -29,6 +32,8 @@ function page(): Child {
   if (name === 'jobs') return jobPage(first, second);
   if (name === 'channels') return first === '' ? channelList() : channelPage(first);
   if (name === 'variants') return variantPage(first);
+  if (name === 'watch') return watchPage();
+  if (name === 'plans') return planPage(first);
   return overview(changed);
 }
 
@@ -41,7 +46,7 @@ function draw(): void {
 
 function drawTop(): void {
   const { name } = route();
-  const section = name === 'jobs' ? 'builds' : name === 'variants' ? '' : name;
+  const section = name === 'jobs' ? 'builds' : name === 'variants' || name === 'plans' ? '' : name;
   show(
     top,
     h(

@@ -136,7 +136,13 @@ function recipeCard(recipe: Recipe, cells: readonly Cell[]): HTMLElement | null 
         recipe.variants.length === 1 ? '1 variant' : `${recipe.variants.length} variants`,
       ),
     ),
-    recipe.fault === null ? null : h('p', { class: 'failure' }, recipe.fault),
+    recipe.fault === null
+      ? h(
+          'p',
+          { class: 'recipe-more' },
+          h('a', { href: `#/plans/${encodeURIComponent(recipe.name)}` }, 'Plan of all variants'),
+        )
+      : h('p', { class: 'failure' }, recipe.fault),
     h(
       'ul',
       { class: 'matrix' },

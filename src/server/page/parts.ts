@@ -24,6 +24,11 @@ export function badge(status: Status | 'none'): HTMLElement {
   );
 }
 
+/** A step's output is in the cache, or it has to run. */
+export function badgeOf(status: 'hit' | 'miss'): HTMLElement {
+  return h('span', { class: `mini ${status}` }, status);
+}
+
 const STEPS = ['fetch', 'tree', 'config', 'compile', 'initrd', 'bundle', 'gate', 'publish'];
 
 /** The steps of one variant's build, those to come included. */

@@ -1,5 +1,15 @@
 import { ApiError, events, get } from './api.ts';
-import type { Cell, Channel, Job, Progress, QueueEvent, QueueState, Recipe } from './types.ts';
+import type {
+  Canary,
+  Cell,
+  Channel,
+  Job,
+  Progress,
+  QueueEvent,
+  QueueState,
+  Recipe,
+  WatchState,
+} from './types.ts';
 
 export type Link =
   | { readonly state: 'connecting' }
@@ -22,12 +32,16 @@ export const known = {
   recipes: undefined as readonly Recipe[] | undefined,
   cells: undefined as readonly Cell[] | undefined,
   channels: undefined as readonly Channel[] | undefined,
+  canaries: undefined as readonly Canary[] | undefined,
+  watch: undefined as WatchState | undefined,
   /** By job and `recipe:variant`. */
   steps: new Map<string, Map<string, StepState[]>>(),
   /** By `recipe:variant`: what a running step says of itself. */
   progress: new Map<string, Progress>(),
   /** Grows with every change to a channel: histories are to be read again. */
   flips: 0,
+  /** Grows with every job that ends: plans are to be made again. */
+  settled: 0,
 };
 
 const listeners = new Set<() => void>();
@@ -76,8 +90,16 @@ const readers = {
     known.recipes = (await get<{ recipes: Recipe[] }>('/recipes')).recipes;
   },
   async channels() {
-    known.channels = (await get<{ channels: Channel[] }>('/channels?limit=200')).channels;
+    const [{ channels }, { nodes }] = await Promise.all([
+      get<{ channels: Channel[] }>('/channels?limit=200'),
+      get<{ nodes: Canary[] }>('/canaries'),
+    ]);
+    known.channels = channels;
+    known.canaries = nodes;
     known.flips += 1;
+  },
+  async watch() {
+    known.watch = await get<WatchState>('/watch');
   },
 };
 
@@ -97,6 +119,7 @@ export async function live(): Promise<never> {
         if (id !== undefined) take(JSON.parse(data) as QueueEvent);
         else if (event === 'progress') takeProgress(JSON.parse(data) as Progress);
         else if (event === 'channels') soon('channels', readers.channels);
+        else if (event === 'watch') soon('watch', readers.watch);
       }
     } catch (error) {
       if (error instanceof ApiError && (error.status === 401 || error.status === 403)) {
@@ -119,6 +142,7 @@ function takeProgress(progress: Progress): void {
 
 function take(event: QueueEvent): void {
   soon('queue', readers.queue);
+  if (event.news.type === 'settled') known.settled += 1;
   if (event.news.type !== 'build') soon('jobs', readers.jobs);
   if (event.news.type === 'settled' || event.news.type === 'submitted') soon('matrix', readers.matrix, 400);
   takeBuild(event);

@@ -112,6 +112,14 @@ export interface Channel {
   readonly pin: { readonly by: string; readonly reason: string; readonly at: string } | null;
 }
 
+export interface Canary {
+  readonly mac: string;
+  readonly channel: string;
+  readonly at: string;
+  readonly by: string;
+  readonly reason: string;
+}
+
 export interface Generation {
   readonly generation: number;
   readonly bundle: string;
@@ -144,12 +152,59 @@ export interface PlannedStep {
   readonly why: string;
 }
 
+export interface PlannedSource {
+  readonly name: string;
+  readonly file: string;
+  readonly role: 'kernel' | 'patch' | 'kit';
+  readonly stored: boolean;
+}
+
 export interface Plan {
   readonly recipe: string;
   readonly variant: string;
   readonly bundle: string | null;
   readonly channel: string;
+  readonly sources: readonly PlannedSource[];
   readonly steps: readonly PlannedStep[];
+}
+
+export interface WatchedSource {
+  readonly source: string;
+  readonly status:
+    | 'current'
+    | 'newer'
+    | 'refused'
+    | 'does-not-apply'
+    | 'unreachable'
+    | 'waiting'
+    | 'no-match';
+  readonly current: string | null;
+  readonly newest: string | null;
+  readonly message: string | null;
+  readonly lines: readonly string[];
+  readonly looked: string;
+  readonly next: string | null;
+  readonly failures: number;
+}
+
+export interface Watched {
+  readonly recipe: string;
+  readonly looked: string;
+  readonly policy: string | null;
+  readonly sources: readonly WatchedSource[];
+  readonly fault: string | null;
+  readonly revision: number | null;
+  readonly change: {
+    readonly found: string;
+    readonly variants: readonly string[];
+    readonly because: readonly string[];
+    readonly job: string | null;
+  } | null;
+}
+
+export interface WatchState {
+  readonly watching: boolean;
+  readonly recipes: readonly Watched[];
 }
 
 interface Difference {
