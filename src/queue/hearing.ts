@@ -41,8 +41,11 @@ export class Hearing {
     const told = heard.filter((one) => one.type !== 'completed');
     const completed = heard.filter((one) => one.type === 'completed');
     // Both are written by one commit, where nothing has to be taken in.
-    const [, ended] = await Promise.all([this.#note(told), this.end(completed)]);
-    return ended;
+    const [noted, ended] = await Promise.allSettled([this.#note(told), this.end(completed)]);
+    // Nothing goes on behind the back of whoever tries again.
+    if (noted.status === 'rejected') throw noted.reason;
+    if (ended.status === 'rejected') throw ended.reason;
+    return ended.value;
   }
 
   /** A worker has a delivery, or tells what happens in it; or it was lost. */
