@@ -117,6 +117,24 @@ export async function redisWarnings(redis: Redis): Promise<string[]> {
   return warnings;
 }
 
+const STOPPED_FOR_S = 86_400;
+
+/**
+ * Tells whoever has a delivery to stop.
+ * @param token those whose token is no higher; `EVERY_DELIVERY` when the job is cancelled
+ */
+export async function tellToStop(
+  redis: Redis,
+  names: RedisNames,
+  delivery: string,
+  token: number | string,
+): Promise<void> {
+  const key = names.stopped(delivery);
+  if (Number((await redis.get(key)) ?? 0) >= Number(token)) return;
+  await redis.set(key, token, 'EX', STOPPED_FOR_S);
+  await redis.publish(names.news, 'stop');
+}
+
 /** The promise's value if it comes in time. @throws KilnError `failed`, transient, when it does not */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();

@@ -1,4 +1,7 @@
+import { once } from 'node:events';
 import { existsSync, readFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
 import { afterEach, describe, expect, it } from 'vitest';
 import { Dispatcher } from '../../src/queue/dispatcher.ts';
@@ -170,6 +173,26 @@ describe('a fleet', () => {
     const late = await kiln(['worker', ...args]);
     expect(late.code).toBe(2);
     expect(late.stderr).toMatch(/the coordinator runs Kiln 9\.9\.9\+.*, this worker .*have to be the same/);
+  });
+
+  it('keeps no job waiting for the slow download of another, and ends none because the coordinator ends', async () => {
+    const asked = Promise.withResolvers<void>();
+    // It takes the question, and says nothing.
+    const slow = createServer(() => asked.resolve()).listen(0, '127.0.0.1');
+    await once(slow, 'listening');
+    const { port } = slow.address() as AddressInfo;
+    const fleet = await start(1);
+    const recipe = writeRecipe({ urls: [`http://127.0.0.1:${port}/linux-2.4.99.tar.bz2`] });
+    expect((await kiln(['queue', 'add', recipe, '--home', fleet.home])).code).toBe(0);
+    await asked.promise;
+    const { id, ledger } = await add(fleet);
+    expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done' });
+    fleet.signal('coordinator', 'SIGTERM');
+    expect(await fleet.ended('coordinator')).toBe(0);
+    expect(ledger.jobs(['waiting'])).toMatchObject([{ recipe: 'own', failures: 0, lost: 0, why: null }]);
+    ledger.close();
+    slow.closeAllConnections();
+    slow.close();
   });
 
   it('goes on with what was sent before both were brought up to date', async () => {
