@@ -2,7 +2,9 @@ import { existsSync, readFileSync, readlinkSync } from 'node:fs';
 import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/platform/digest.ts';
+import { noteWorkers } from '../../src/queue/workers.ts';
 import { Keys } from '../../src/server/api/once.ts';
+import { request } from '../queue/requests.ts';
 import { sampleHome } from '../support/kiln.ts';
 import { type Served, serveApi } from './serving.ts';
 
@@ -95,6 +97,18 @@ describe('jobs', () => {
     expect(events.map(({ news }) => news.type)).toEqual(
       expect.arrayContaining(['submitted', 'joined', 'prioritised', 'settled']),
     );
+  });
+
+  it('say that no worker is connected that suits them', async () => {
+    const { ledger } = served;
+    const known = ledger.submit([request('picky', { labels: { arch: 'arm' } })])[0]?.job.id ?? '';
+    const waitsFor = async () => (await document<{ waitsFor: string | null }>(`/jobs/${known}`)).waitsFor;
+    expect(await waitsFor()).toBe('waits for a worker with arch=arm: none is connected');
+    noteWorkers(ledger, [{ worker: 'arm/1', labels: { arch: 'arm' } }]);
+    expect(await waitsFor()).toBeNull();
+    noteWorkers(ledger, []);
+    ledger.cancel(known, 'enough');
+    expect(await waitsFor()).toBeNull();
   });
 
   it('are queued once for an idempotency key, and not for another body under it', async () => {

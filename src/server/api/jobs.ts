@@ -6,6 +6,7 @@ import { isSettled, type Job, variantStatus } from '../../queue/job.ts';
 import type { Ledger } from '../../queue/ledger.ts';
 import type { Submitted } from '../../queue/queue.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../../queue/request.ts';
+import { type Connected, connectedWorkers, missingWorker } from '../../queue/workers.ts';
 import { notFound } from '../problem.ts';
 import { IDEMPOTENCY_KEY, Keys, keyOf } from './once.ts';
 import { type Api, json, nameOf, PAGE, pageOf } from './route.ts';
@@ -41,7 +42,8 @@ export function jobRoutes(api: Api, server: Server): void {
     ({ query }) => {
       const wanted = hub.jobs().filter(({ state }) => query.state === undefined || state === query.state);
       const { items, next } = pageOf(wanted.toReversed(), ({ id }) => id, query);
-      return { jobs: items.map(describeJob), next };
+      const connected = connectedWorkers(ledger);
+      return { jobs: items.map((one) => describeJob(one, connected)), next };
     },
   );
   api.route(
@@ -62,11 +64,9 @@ export function jobRoutes(api: Api, server: Server): void {
       const submit = () => ledger.submit(requests);
       const submitted =
         key === undefined ? submit() : submitOnce(ledger, `${who?.id ?? ''} ${key}`, digestOf(body), submit);
-      return json(
-        context,
-        { jobs: submitted.map(({ job: one, joined }) => ({ ...describeJob(one), joined })) },
-        201,
-      );
+      const connected = connectedWorkers(ledger);
+      const jobs = submitted.map(({ job: one, joined }) => ({ ...describeJob(one, connected), joined }));
+      return json(context, { jobs }, 201);
     },
   );
   api.route(
@@ -79,7 +79,7 @@ export function jobRoutes(api: Api, server: Server): void {
       params: { job: jobId },
       answers: job,
     },
-    ({ params }) => describeJob(jobOf(ledger, params.job)),
+    ({ params }) => describeJob(jobOf(ledger, params.job), connectedWorkers(ledger)),
   );
   api.route(
     {
@@ -113,7 +113,8 @@ function steerRoutes(api: Api, { ledger }: Server): void {
     },
     ({ params, body, who }) => {
       jobOf(ledger, params.job);
-      return describeJob(ledger.cancel(params.job, body.reason ?? `cancelled by ${nameOf(who)}`));
+      const cancelled = ledger.cancel(params.job, body.reason ?? `cancelled by ${nameOf(who)}`);
+      return describeJob(cancelled, connectedWorkers(ledger));
     },
   );
   api.route(
@@ -125,7 +126,7 @@ function steerRoutes(api: Api, { ledger }: Server): void {
     },
     ({ params }) => {
       jobOf(ledger, params.job);
-      return describeJob(ledger.retry(params.job));
+      return describeJob(ledger.retry(params.job), connectedWorkers(ledger));
     },
   );
   api.route(
@@ -138,7 +139,7 @@ function steerRoutes(api: Api, { ledger }: Server): void {
     },
     ({ params, body }) => {
       jobOf(ledger, params.job);
-      return describeJob(ledger.prioritise(params.job, body.priority));
+      return describeJob(ledger.prioritise(params.job, body.priority), connectedWorkers(ledger));
     },
   );
 }
@@ -185,7 +186,7 @@ function submitOnce(ledger: Ledger, key: string, body: string, submit: () => Sub
 }
 
 /** A job as the API shows it: without the paths of this machine that its specification has. */
-export function describeJob(one: Job): z.input<typeof job> {
+export function describeJob(one: Job, connected: readonly Connected[]): z.input<typeof job> {
   return {
     id: one.id,
     recipe: one.recipe,
@@ -204,5 +205,7 @@ export function describeJob(one: Job): z.input<typeof job> {
     why: one.why,
     cancelling: one.cancelling,
     worker: one.holder === null || isSettled(one) ? null : one.holder.worker,
+    labels: one.labels,
+    waitsFor: missingWorker(one, connected) ?? null,
   };
 }

@@ -57,6 +57,11 @@ export const job = z
     why: z.string().nullable(),
     cancelling: z.string().nullable(),
     worker: z.string().nullable(),
+    labels: z.record(z.string(), z.string()).openapi({ description: 'what a worker must be to get it' }),
+    waitsFor: z
+      .string()
+      .nullable()
+      .openapi({ description: 'in words: that no worker is connected that suits it' }),
   })
   .openapi('Job');
 

@@ -49,6 +49,7 @@ export function jobPage(id: string, chosen: string | undefined): Child {
             }),
     ),
     job.why === null || job.state === 'done' ? null : h('p', { class: 'band' }, job.why),
+    job.waitsFor === null ? null : h('p', { class: 'band' }, `It ${job.waitsFor}.`),
     h(
       'ul',
       { class: 'variants' },

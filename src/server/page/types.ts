@@ -27,6 +27,8 @@ export interface Job {
   readonly why: string | null;
   readonly cancelling: string | null;
   readonly worker: string | null;
+  /** That no worker is connected that suits it. */
+  readonly waitsFor: string | null;
 }
 
 export type BuildEvent =
