@@ -2,11 +2,9 @@
 export {
   type CompiledKernel,
   type CompileOptions,
-  type CompileProgress,
   type ConfigureOptions,
   compile,
   configureTree,
-  type MakeOptions,
 } from './build.ts';
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
@@ -16,6 +14,7 @@ export { makeVariables } from './make-variables.ts';
 export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { type ModuleFacts, readModule } from './modules/module.ts';
 export { canRestamp, forgetUntracked, namesRelease, restamp } from './restamp.ts';
+export type { CompileProgress, MakeOptions } from './run-make.ts';
 export { chrootPlace, type ToolPlace } from './tool-place.ts';
 export { findToolchain, locateHostTools, type Toolchain, type ToolchainRequest } from './toolchain.ts';
 export {

@@ -28,6 +28,7 @@ const CODE_OF = {
     'kernel/compile-header.ts',
     'kernel/dependencies.ts',
     'kernel/restamp.ts',
+    'kernel/run-make.ts',
     'kernel/modules',
     'pipeline/ccache.ts',
     'pipeline/compile.ts',

@@ -1,7 +1,7 @@
 import PQueue from 'p-queue';
-import type { Manifest, StoredBundle } from '../bundle/index.ts';
+import type { StoredBundle } from '../bundle/index.ts';
 import { explainDisk, isDiskFailure } from '../platform/diskErrors.ts';
-import { formatPlace, KilnError } from '../platform/errors.ts';
+import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { lock } from '../platform/lock.ts';
 import { publishBundle } from '../publish/index.ts';
@@ -14,6 +14,7 @@ import { describeInputs, type VariantKeys } from './plan.ts';
 import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
+import { type Progress, resultOf } from './results.ts';
 import { compareBundle, makeBundle, storedBundle } from './variant.ts';
 import type { VariantJob } from './variant-job.ts';
 import { Workshop, type WorkshopSettings } from './workshop.ts';
@@ -134,14 +135,6 @@ class LazyWorkshop {
     const [opened] = await Promise.allSettled([this.#opened]);
     if (opened.status === 'fulfilled') await opened.value?.close();
   }
-}
-
-interface Progress {
-  keys?: { readonly id: string; readonly release: string };
-  bundle?: StoredBundle;
-  gates: Manifest['gates'];
-  channel?: string;
-  generation?: number;
 }
 
 async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): Promise<VariantResult> {
@@ -286,78 +279,4 @@ async function publish(
 export function channelFor(given: string | undefined, variant: Variant): string {
   if (given === undefined) return variant.channel;
   return given.replaceAll('{variant}', variant.name).replaceAll('{recipe}', variant.recipe.name);
-}
-
-function resultOf(
-  variant: Variant,
-  reporter: Reporter,
-  progress: Progress,
-  seconds: number,
-  failure: KilnError | undefined,
-): VariantResult {
-  const { bundle, gates } = progress;
-  const skipped = Object.entries(gates).flatMap(([name, record]) =>
-    record.status === 'skipped' ? [[name, record.reason]] : [],
-  );
-  const sources = bundle?.manifest.sources;
-  const substituted = [sources?.kernel, ...(sources?.patches ?? []), sources?.kit].filter(
-    (source) => source?.substituted,
-  );
-  const size = (name: string) => bundle?.manifest.files[name]?.size ?? 0;
-  return {
-    recipe: variant.recipe.name,
-    variant: variant.name,
-    status: statusOf(progress, failure),
-    bundle: bundle?.manifest.id ?? null,
-    release: bundle?.manifest.release ?? null,
-    channel: progress.channel ?? null,
-    generation: progress.generation ?? null,
-    seconds,
-    steps: { ...reporter.counts },
-    log: reporter.log,
-    skippedGates: Object.fromEntries(skipped),
-    substituted: substituted.flatMap((source) => (source === undefined ? [] : [source.name])),
-    ...(bundle === undefined
-      ? {}
-      : { sizes: { vmlinuz: size('vmlinuz'), initrd: size('initrd.gz'), modules: size('modules.tar.gz') } }),
-    ...(failure === undefined ? {} : { error: describeFailure(failure) }),
-  };
-}
-
-/** The result of a variant that nobody got to. */
-export function failedResult(
-  variant: { readonly name: string; readonly recipe: { readonly name: string } },
-  failure: KilnError,
-): VariantResult {
-  return {
-    recipe: variant.recipe.name,
-    variant: variant.name,
-    status: statusOf({ gates: {} }, failure),
-    bundle: null,
-    release: null,
-    channel: null,
-    generation: null,
-    seconds: 0,
-    steps: { hit: 0, run: 0 },
-    log: null,
-    skippedGates: {},
-    substituted: [],
-    error: describeFailure(failure),
-  };
-}
-
-function statusOf(progress: Progress, failure: KilnError | undefined): VariantResult['status'] {
-  if (failure === undefined) return progress.generation === undefined ? 'built' : 'published';
-  return failure.kind === 'interrupted' || failure.kind === 'terminated' ? 'cancelled' : 'failed';
-}
-
-function describeFailure(failure: KilnError): NonNullable<VariantResult['error']> {
-  return {
-    kind: failure.kind,
-    message: failure.message,
-    ...(failure.hint === undefined ? {} : { hint: failure.hint }),
-    ...(failure.place === undefined ? {} : { place: formatPlace(failure.place) }),
-    lines: failure.lines,
-    ...(failure.transient ? { transient: true as const } : {}),
-  };
 }

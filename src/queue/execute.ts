@@ -1,6 +1,6 @@
 import type { EventSink, VariantResult } from '../pipeline/events.ts';
 import { runJob, runJobProcess, type WorkerEnd, type WorkerJob } from '../pipeline/jobs.ts';
-import { failedResult } from '../pipeline/run.ts';
+import { failedResult } from '../pipeline/results.ts';
 import { KilnError } from '../platform/errors.ts';
 import { type Job, type Outcome, remainingVariants } from './job.ts';
 import { judge } from './machine.ts';

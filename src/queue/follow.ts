@@ -1,5 +1,5 @@
 import type { EventSink, VariantResult } from '../pipeline/events.ts';
-import { failedResult } from '../pipeline/run.ts';
+import { failedResult } from '../pipeline/results.ts';
 import { KilnError } from '../platform/errors.ts';
 import { isSettled, type Job, type QueueEvent } from './job.ts';
 import type { Queue } from './queue.ts';

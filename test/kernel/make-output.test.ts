@@ -2,8 +2,8 @@ import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
-import { ONE_STREAM } from '../../src/kernel/build.ts';
 import { caseTwin, readMakeOutput } from '../../src/kernel/make-output.ts';
+import { ONE_STREAM } from '../../src/kernel/run-make.ts';
 import { run } from '../../src/platform/process.ts';
 
 let tree: string;
