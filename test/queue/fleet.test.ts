@@ -128,7 +128,7 @@ describe('a fleet', () => {
     fleet.signal('worker 0', 'SIGTERM');
     await fleet.says('worker 0', /stopping: 1 running, given 600 s to finish/);
     fleet.signal('worker 0', 'SIGTERM');
-    expect(await fleet.ended('worker 0')).toBe(0);
+    expect(await fleet.ended('worker 0')).toBe(143);
     await fleet.startWorker(0);
     expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
     ledger.close();
