@@ -35,6 +35,13 @@ export const BUILD_RULES_2_2: readonly CompatRule[] = [
           ),
   },
   {
+    id: 'versions-while-dependencies-are-made',
+    reason:
+      'make of many jobs looks for the header of symbol versions (MODVERSIONS) before the dependencies, which make it, are made',
+    files: ['Makefile'],
+    rewrite: (text) => text.replace(/^(depend dep: dep-files) \$\(MODVERFILE\)$/m, '$1'),
+  },
+  {
     id: 'room-behind-setup-header',
     reason:
       "QEMU's -kernel fills in fields of a later setup header, which are code here and hang the boot: room is left for them",

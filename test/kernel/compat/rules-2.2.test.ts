@@ -53,6 +53,13 @@ const EXAMPLES: readonly (readonly [string, string, string, string, string])[] =
     '#if defined(__alpha__) || defined(__x86_64__) || defined(__i386__)\n',
   ],
   [
+    'versions-while-dependencies-are-made',
+    'the header of symbol versions is for what makes dependencies to make',
+    'Makefile',
+    'dep-files: archdep\n\techo\n\ndepend dep: dep-files $(MODVERFILE)\n',
+    'dep-files: archdep\n\techo\n\ndepend dep: dep-files\n',
+  ],
+  [
     'room-behind-setup-header',
     'there is room between the header and the code',
     'arch/i386/boot/setup.S',
