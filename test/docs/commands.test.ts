@@ -6,7 +6,7 @@ import { describe, expect, it } from 'vitest';
 import { listBundles } from '../../src/bundle/index.ts';
 import { createProgram } from '../../src/cli/program.ts';
 import { homeAt } from '../../src/platform/home.ts';
-import { CHECKOUT, freshDirectory, sampleHome } from '../support/kiln.ts';
+import { CHECKOUT, freshDirectory, kiln, sampleHome } from '../support/kiln.ts';
 import { type Block, blocksOf, firstNotSaid, inlineCommands, kilnCommands, pages } from './markdown.ts';
 
 /** What the pages say of a real kernel is run on the sample kernel, which builds in seconds. */
@@ -59,6 +59,24 @@ describe('every command of the docs runs, on the sample kernel and in the order 
 
   it.each(runnable)('%s', async (_file, blocks) => {
     await runBlocks(blocks);
+  });
+});
+
+describe("README's first screen", () => {
+  /** Cells of a table of builds that are the same in each: not ids, steps and times. */
+  const cells = (table: string) =>
+    table
+      .split('\n')
+      .filter((line) => /^(VARIANT|sample:)/.test(line))
+      .map((line) => line.split(/ {2,}/))
+      .map(([variant, status, , channel, vmlinuz, initrd]) => [variant, status, channel, vmlinuz, initrd])
+      .sort();
+
+  it('is what a build of the sample ends with', async () => {
+    const readme = all.find(({ file }) => file === 'README.md');
+    const shown = readme?.blocks.find(({ language }) => language === 'text');
+    const { stdout } = await kiln(['build', '--home', await sampleHome()]);
+    expect(cells(shown?.text ?? '')).toEqual(cells(stdout));
   });
 });
 
