@@ -22,7 +22,7 @@ export type LiveNews =
 
 const KEPT_EVENTS = 2000;
 const KEPT_LIVE = 200;
-const PROGRESS_EVERY_MS = 500;
+const PROGRESS_EVERY_MS = 1000;
 const TOLD_AFTER_MS = 150;
 
 /**
@@ -117,7 +117,7 @@ export class Hub {
     this.#wake.notify();
   }
 
-  /** Passes on how far a step is: the newest of each variant, twice in a second, all variants together. */
+  /** Passes on how far a step is: the newest of each variant, once in a second, all variants together. */
   progress(job: Job, event: BuildEvent): void {
     if (event.type !== 'progress') return;
     const { variant, step, text } = event;

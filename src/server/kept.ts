@@ -5,11 +5,11 @@ interface Entry {
 }
 
 /** What another process writes without telling is seen after so long. */
-const LONGEST_MS = 1000;
+const LONGEST_MS = 2000;
 const MOST = 300;
 
 /**
- * What was read of a home, for as long as nothing there is known to have changed, and a second at most: however many
+ * What was read of a home, for as long as nothing there is known to have changed, and two seconds at most: however many
  * ask at once, it is read once.
  */
 export class Kept {

@@ -8,8 +8,8 @@ const MOST = 5000;
 const known = new Map<string, { readonly state: string; readonly stored: StoredBundle }>();
 
 /** Every stored bundle, as `listBundles` gives them; manifests that were read before are not read again. */
-export function bundlesOf(home: Home, recipe?: string): Promise<StoredBundle[]> {
-  return listBundles(home, recipe, readOnce);
+export function bundlesOf(home: Home): Promise<StoredBundle[]> {
+  return listBundles(home, undefined, readOnce);
 }
 
 /** What is in a bundle is never written again; one that was removed and built anew is another file. */

@@ -119,7 +119,7 @@ async function matrix({ home, hub }: Server) {
     }
   }
   const stored = new Map<string, StoredBundle[]>();
-  for (const one of await bundlesOf(home)) {
+  for (const one of await hub.kept.get('bundles', () => bundlesOf(home))) {
     const key = `${one.manifest.recipe}:${one.manifest.variant}`;
     stored.set(key, [...(stored.get(key) ?? []), one]);
   }

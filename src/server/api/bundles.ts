@@ -29,7 +29,7 @@ const ONE = { recipe: name, variant: name, id: name };
 const fault = z.looseObject({ sentence: z.string() });
 
 export function bundleRoutes(api: Api, server: Server): void {
-  const { home } = server;
+  const { home, hub } = server;
   const tag = 'bundles';
   api.route(
     {
@@ -43,8 +43,9 @@ export function bundleRoutes(api: Api, server: Server): void {
       answers: z.object({ bundles: listOf(bundle), next: z.string().nullable() }),
     },
     async ({ query }) => {
-      const all = (await bundlesOf(home, query.recipe)).filter(
-        ({ manifest }) => query.variant === undefined || manifest.variant === query.variant,
+      const all = (await hub.kept.get('bundles', () => bundlesOf(home))).filter(
+        ({ manifest: { recipe, variant } }) =>
+          (query.recipe ?? recipe) === recipe && (query.variant ?? variant) === variant,
       );
       const { items, next } = pageOf(all, fullId, query);
       const describe = await describer(server);
