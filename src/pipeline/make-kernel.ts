@@ -27,15 +27,20 @@ export async function makeKernel(
   const { workshop, epoch } = job;
   const directory = join(tree.directory, 'tree');
   const shop = await workshop.shop(keys.tree, directory, toolchain, epoch, rebuild);
+  await job.turn.comes;
   // While the first variant is compiled, which all others start from, there is time for their configurations.
-  const early = shop.trees.waits ? await shop.trees.aside((work) => configureAsStep(job, work)) : undefined;
-  const made = await shop.trees.use(signal, async (work) => {
+  const aside = shop.trees.waits ? shop.trees.aside((work) => configureAsStep(job, work)) : undefined;
+  if (aside !== undefined) job.turn.pass();
+  const early = await aside;
+  const making = shop.trees.use(signal, async (work) => {
     const configured =
       early === undefined ? await configureAsStep(job, work) : await configureAgain(job, work, early);
     const compiled = await compileIn(job, work, shop, tree, configured);
     return { configured, compiled, built: { release: keys.release, config: configured.dotConfig } };
   });
-  return { tree, ...made };
+  // It has a tree now, or stands in line for one.
+  job.turn.pass();
+  return { tree, ...(await making) };
 }
 
 async function configureAsStep(job: VariantJob, work: WorkTree): Promise<Configured> {

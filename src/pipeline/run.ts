@@ -15,6 +15,7 @@ import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
 import { type Progress, resultOf } from './results.ts';
+import { type Turn, Turns } from './turns.ts';
 import { compareBundle, makeBundle, storedBundle } from './variant.ts';
 import type { VariantJob } from './variant-job.ts';
 import { Workshop, type WorkshopSettings } from './workshop.ts';
@@ -62,8 +63,12 @@ export async function build(
   const gates = new PQueue({ concurrency: compiling });
   const shared: Shared = { request, cache, gates, workshop };
   try {
+    const turns = new Map(started.map(({ run }) => [run, new Turns()]));
     return await Promise.all(
-      work.map(({ run, variant }) => queue.add(() => buildVariant(shared, run, variant))),
+      work.map(({ run, variant }) => {
+        const turn = (turns.get(run) ?? new Turns()).take();
+        return queue.add(() => buildVariant(shared, run, variant, turn).finally(turn.pass));
+      }),
     );
   } finally {
     await workshop.close();
@@ -137,7 +142,12 @@ class LazyWorkshop {
   }
 }
 
-async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): Promise<VariantResult> {
+async function buildVariant(
+  shared: Shared,
+  run: RecipeRun,
+  variant: Variant,
+  turn: Turn,
+): Promise<VariantResult> {
   const { home, sink, signal } = shared.request;
   const started = Date.now();
   const recipe = variant.recipe.name;
@@ -148,7 +158,7 @@ async function buildVariant(shared: Shared, run: RecipeRun, variant: Variant): P
     signal.throwIfAborted();
     const held = lock(`${home.locks}/build/${recipe}/${variant.name}.lock`, `kiln build ${variant.fullName}`);
     try {
-      await takeThrough(shared, run, variant, reporter, progress);
+      await takeThrough(shared, run, variant, turn, reporter, progress);
     } finally {
       held.release();
     }
@@ -177,6 +187,7 @@ async function takeThrough(
   { request, cache, gates, workshop }: Shared,
   run: RecipeRun,
   variant: Variant,
+  turn: Turn,
   reporter: Reporter,
   progress: Progress,
 ): Promise<void> {
@@ -205,6 +216,7 @@ async function takeThrough(
       requireGates: request.requireGates,
       reporter,
       signal: request.signal,
+      turn,
       prepareTree: () => run.tree(keys.tree, sources, rebuild, reporter),
       workshop: await workshop.open(run.toolchain.makeVersion),
       gates,

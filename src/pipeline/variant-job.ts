@@ -5,6 +5,7 @@ import type { StepCache } from './cache.ts';
 import type { TextInput, VariantKeys } from './plan.ts';
 import type { LoadedRecipe } from './recipes.ts';
 import type { PreparedTree } from './tree.ts';
+import type { Turn } from './turns.ts';
 import type { Workshop } from './workshop.ts';
 
 /** All that is needed to make one variant's bundle. */
@@ -19,6 +20,8 @@ export interface VariantJob extends GateJob {
   readonly epoch: number;
   /** Don't use what the cache has. */
   readonly rebuild: boolean;
+  /** When it may take a work tree: variants do in the order in which they are listed. */
+  readonly turn: Turn;
   /** The prepared tree, made once for all variants that share it. */
   readonly prepareTree: () => Promise<PreparedTree>;
   readonly workshop: Workshop;
