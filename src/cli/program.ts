@@ -101,11 +101,16 @@ export async function main(args: readonly string[]): Promise<number> {
       // Commander has said it already; its own exit code for usage is 1.
       if (error.exitCode === 0) return 0;
       if (error.code === 'commander.help') return 2;
-      note(
-        `${styled('bold', 'hint:')} kiln ${args[0]?.startsWith('-') === false ? `${args[0]} ` : ''}--help`,
-      );
+      note(`${styled('bold', 'hint:')} ${['kiln', ...commandWords(program, args)].join(' ')} --help`);
       return 2;
     }
     return reportError(error, program.opts<{ json?: boolean }>().json === true || args.includes('--json'));
   }
+}
+
+/** The first of the arguments as far as they name a command, and a command of that: `ltsp install`. */
+function commandWords(program: Command, args: readonly string[]): string[] {
+  const [first] = args;
+  const command = program.commands.find((one) => one.name() === first);
+  return command === undefined ? [] : [command.name(), ...commandWords(command, args.slice(1))];
 }

@@ -1,7 +1,10 @@
+import { findNic } from '../boot/index.ts';
 import type { FileRecord } from '../bundle/index.ts';
 import type { Initrd } from '../initrd/index.ts';
+import { KilnError } from '../platform/errors.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { VariantKeys } from './plan.ts';
+import type { LoadedRecipe } from './recipes.ts';
 
 const DEFAULT_COMMAND_LINE = 'console=tty0 console=ttyS0,115200 root=/dev/ram0 rw ip=dhcp';
 /** The card of recipes that name none. */
@@ -22,6 +25,26 @@ export function commandLine(variant: Variant, initrd: Pick<Initrd, 'format' | 's
 /** QEMU's models of the network cards that the variant is for, as the recipe has them: one, or several. */
 export function networkCards(variant: Variant): string | readonly string[] {
   return variant.boot.nic ?? DEFAULT_NIC;
+}
+
+/**
+ * Whether QEMU has every card that the boot gate is to boot a variant on.
+ * @throws KilnError `invalid` with the place in the recipe
+ */
+export function requireCards(recipe: LoadedRecipe, variant: Variant): void {
+  for (const nic of [networkCards(variant)].flat()) {
+    try {
+      findNic(nic);
+    } catch (error) {
+      if (!(error instanceof KilnError)) throw error;
+      const part = recipe.matrix.get(variant.name)?.findLast(({ spec }) => spec.boot?.nic !== undefined);
+      throw new KilnError('invalid', error.message, {
+        place: recipe.placeOf([...(part?.path ?? []), 'boot', 'nic']),
+        ...(error.hint === undefined ? {} : { hint: error.hint }),
+        cause: error,
+      });
+    }
+  }
 }
 
 /**

@@ -1,6 +1,5 @@
 import { copyFile, mkdir, rename } from 'node:fs/promises';
 import { join } from 'node:path';
-import { findNic } from '../boot/index.ts';
 import {
   bundleDirectory,
   checkBundle,
@@ -15,7 +14,7 @@ import type { Home } from '../platform/home.ts';
 import type { Variant } from '../recipe/variants.ts';
 import { assemble } from './assemble.ts';
 import { gateStep } from './boot-gate.ts';
-import { networkCards } from './boot-options.ts';
+import { requireCards } from './boot-options.ts';
 import { workDirectory } from './cache.ts';
 import { assertSameBundle } from './compare.ts';
 import type { Compiled } from './compile.ts';
@@ -44,7 +43,7 @@ export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
   await requireImageTools(variant.recipe.images);
   // A card that QEMU does not have is told before the minutes that a kernel takes.
-  if (variant.recipe.gates.includes('boot')) for (const nic of [networkCards(variant)].flat()) findNic(nic);
+  if (variant.recipe.gates.includes('boot')) requireCards(job.recipe, variant);
   return inWorkDirectory(job, async (work) => {
     const staged = await stageBundle(job, work);
     await reportRebuild(job, staged.manifest);

@@ -1,5 +1,5 @@
 import { randomBytes } from 'node:crypto';
-import { constants } from 'node:fs';
+import { type BigIntStats, constants } from 'node:fs';
 import { access, chmod, lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrno } from './errors.ts';
@@ -103,4 +103,18 @@ async function openDirectories(path: string): Promise<void> {
   if (!(await lstat(path)).isDirectory()) return;
   await chmod(path, 0o700);
   for (const name of await readdir(path)) await openDirectories(join(path, name));
+}
+
+/**
+ * A text that is another once a file was changed or another has taken its place, as far as its stat(2) tells: the times
+ * are in nanoseconds, and no program sets the last.
+ */
+export function stampOf({
+  dev,
+  ino,
+  size,
+  mtimeNs,
+  ctimeNs,
+}: Pick<BigIntStats, 'dev' | 'ino' | 'size' | 'mtimeNs' | 'ctimeNs'>): string {
+  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }

@@ -1,7 +1,7 @@
 import { mkdir, readFile, rename, rm, stat, writeFile } from 'node:fs/promises';
 import { dirname } from 'node:path';
 import { hasErrno } from './errors.ts';
-import { temporaryBeside } from './files.ts';
+import { stampOf, temporaryBeside } from './files.ts';
 
 /** What was found out, and the files it was found out of. */
 export interface Finding<T> {
@@ -66,18 +66,6 @@ async function isCurrent({ stamps }: Note<unknown>): Promise<boolean> {
     }),
   );
   return same.every((one) => one);
-}
-
-interface Stats {
-  readonly dev: bigint;
-  readonly ino: bigint;
-  readonly size: bigint;
-  readonly mtimeNs: bigint;
-  readonly ctimeNs: bigint;
-}
-
-function stampOf({ dev, ino, size, mtimeNs, ctimeNs }: Stats): string {
-  return [dev, ino, size, mtimeNs, ctimeNs].join(' ');
 }
 
 /** Whoever can't take a note (a full disk, another's home) finds it out again the next time. */

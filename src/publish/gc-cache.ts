@@ -4,7 +4,7 @@ import { listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { tryLock } from '../platform/lock.ts';
 import { isAlive } from '../platform/process.ts';
-import type { Garbage } from './gc.ts';
+import type { Garbage } from './garbage.ts';
 import { treeBytes } from './tree-bytes.ts';
 
 export interface CacheLimits {
@@ -76,6 +76,7 @@ async function cacheEntries(home: Home): Promise<CacheEntry[]> {
     entriesBelow(join(home.cache, 'steps'), 2),
     entriesBelow(join(home.cache, 'sources/sha256'), 2),
     entriesBelow(join(home.cache, 'rejected'), 2),
+    entriesBelow(join(home.cache, 'notes'), 1),
     // What a fleet's machines have sent each other: a coordinator's, and a worker's.
     entriesBelow(join(home.cache, 'exchange/files'), 2),
     entriesBelow(join(home.cache, 'parcels'), 1),

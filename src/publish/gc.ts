@@ -9,6 +9,7 @@ import { type Lock, tryLock } from '../platform/lock.ts';
 import { assertCanaryChannels } from './canary.ts';
 import { withPublishLock } from './change.ts';
 import { linkPath, listChannels, listStates } from './channels.ts';
+import type { Garbage } from './garbage.ts';
 import { type CacheLimits, cacheGarbage } from './gc-cache.ts';
 import { listPlaced } from './modules.ts';
 import { bundleOfLink, isRecent, neededByChannels, type Retention } from './needed.ts';
@@ -21,14 +22,6 @@ export interface GcOptions extends Retention, CacheLimits {
   /** Say what would be done, and do nothing. */
   readonly dryRun: boolean;
   readonly fileSystem?: FileSystem;
-}
-
-/** Something that nobody needs. */
-export interface Garbage {
-  readonly kind: 'bundle' | 'served' | 'modules' | 'cache' | 'log' | 'left over';
-  readonly path: string;
-  readonly bytes: number;
-  readonly why: string;
 }
 
 export interface GcReport {

@@ -11,7 +11,8 @@ export {
   readState,
   unknownChannel,
 } from './channels.ts';
-export { collectGarbage, type Garbage, type GcOptions, type GcReport } from './gc.ts';
+export type { Garbage } from './garbage.ts';
+export { collectGarbage, type GcOptions, type GcReport } from './gc.ts';
 export { inspectServing, type ServingFault, type ServingReport } from './inspect.ts';
 export type { ChannelRecord, ChannelState, Flip, Generation, Pin } from './journal.ts';
 export { listPlaced, placeModules } from './modules.ts';

@@ -6,6 +6,7 @@ import type { BuildRequest } from '../pipeline/run.ts';
 import { sourceDateEpoch } from '../platform/clock.ts';
 import { digestOf, sha256 } from '../platform/digest.ts';
 import { hasErrno } from '../platform/errors.ts';
+import { stampOf } from '../platform/files.ts';
 import { userName } from '../platform/user.ts';
 import type { BuildSpec, JobRequest } from './job.ts';
 
@@ -86,10 +87,8 @@ async function keyOf(
 /** Tells a file from its later self; a directory can't be told, so that no two jobs with one are the same. */
 function stateOf(path: string): unknown {
   try {
-    const stat = statSync(path);
-    return stat.isDirectory()
-      ? process.hrtime.bigint().toString()
-      : [stat.ino, stat.size, stat.mtimeMs, stat.ctimeMs];
+    const stats = statSync(path, { bigint: true });
+    return stats.isDirectory() ? process.hrtime.bigint().toString() : stampOf(stats);
   } catch (error) {
     if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return null;
     throw error;

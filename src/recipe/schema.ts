@@ -146,7 +146,7 @@ const nic = z
     model,
     z
       .array(model)
-      .min(1)
+      .min(1, 'name a card, or leave nic out')
       .refine((all) => new Set(all).size === all.length, 'no card twice'),
   ])
   .describe('Network card of the boot gate: a QEMU model, e.g. rtl8139; of several the gate boots each');

@@ -1,6 +1,6 @@
 import { hostname } from 'node:os';
 import type { MiddlewareHandler } from 'hono';
-import type { ApiContext, ApiEnvironment } from './api/route.ts';
+import type { ApiContext, ApiEnvironment } from './environment.ts';
 import { HttpError } from './problem.ts';
 import { covers, type Role, type TokenBook, type TokenRecord } from './tokens.ts';
 

@@ -2,6 +2,7 @@ import { type FSWatcher, statfsSync, watch } from 'node:fs';
 import { lstat, readdir, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { hasErrno } from '../platform/errors.ts';
+import { stampOf } from '../platform/files.ts';
 
 /** What is edited by hand. */
 export interface Edited {
@@ -141,9 +142,7 @@ export class Edits {
     const states = await Promise.all(
       ours.map(async (name) => {
         const found = await stat(join(directory, name), { bigint: true }).catch(() => undefined);
-        return found === undefined
-          ? name
-          : `${name} ${found.ino} ${found.size} ${found.mtimeNs} ${found.ctimeNs}`;
+        return found === undefined ? name : `${name} ${stampOf(found)}`;
       }),
     );
     return states.join('\n');

@@ -49,6 +49,7 @@ describe('a recipe whose gate is for several cards', () => {
     ]);
     expect(ran.code).toBe(2);
     expect(jobs[0]?.error?.message).toBe('QEMU has no network card token-ring');
+    expect(jobs[0]?.error?.place).toMatch(/own\.yaml:\d+:\d+$/);
     expect(jobs[0]?.steps.run).toBeLessThan(2);
   });
 });

@@ -22,6 +22,11 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
     ['an option that there is not', ['build', '--fast'], /unknown option '--fast'/],
     ['a command that there is not', ['biuld'], /unknown command 'biuld'[\s\S]*build/],
     [
+      "a command's command with an argument too many",
+      ['ltsp', 'install', 'x', '--root', '/nowhere'],
+      /too many arguments[\s\S]*hint: kiln ltsp install --help\n/,
+    ],
+    [
       'a source that there is not',
       ['build', '--source', 'kernle=/x'],
       /there is no source kernle[\s\S]*kernel/,

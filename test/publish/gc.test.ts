@@ -206,12 +206,14 @@ describe('gc of the cache', () => {
     const { home } = await homeWith();
     rmSync(home.cache, { recursive: true, force: true });
     const old = cacheEntry(home, `sources/sha256/aa/${'a'.repeat(64)}`, 40);
+    const note = cacheEntry(home, 'notes/digest-1.json', 40);
     const middle = cacheEntry(home, 'steps/tree/key-1', 20);
     const fresh = cacheEntry(home, 'steps/config/key-2', 1);
     const dead = cacheEntry(home, 'work/.sample-a.999999999.0123abcd.tmp', 1);
     const live = cacheEntry(home, `work/.sample-a.${process.pid}.0123abcd.tmp`, 40);
     const now = new Date();
     await collectGarbage(home, later({ now }));
+    expect(existsSync(note)).toBe(false);
     expect([old, middle, fresh, dead, live].map(existsSync)).toEqual([false, true, true, false, true]);
     await collectGarbage(home, later({ now, cacheBytes: 1500 }));
     expect([middle, fresh].map(existsSync)).toEqual([false, true]);

@@ -1,9 +1,10 @@
 import { ServerResponse } from 'node:http';
 import { z } from '@hono/zod-openapi';
+import type { ApiContext } from '../environment.ts';
 import { Feed } from '../feed.ts';
 import { EVERYWHERE } from '../headers.ts';
 import { notFound } from '../problem.ts';
-import type { Api, ApiContext } from './route.ts';
+import type { Api } from './route.ts';
 import { jobId } from './schemas.ts';
 import type { Server } from './server.ts';
 

@@ -2,10 +2,11 @@ import { z } from '@hono/zod-openapi';
 import { findBundle } from '../../bundle/index.ts';
 import { digestOf } from '../../platform/digest.ts';
 import { promote, publishBundle, readState, rollback } from '../../publish/index.ts';
+import type { ApiContext } from '../environment.ts';
 import type { TokenRecord } from '../tokens.ts';
 import { knownChannel } from './known.ts';
 import { IDEMPOTENCY_KEY, Keys, keyOf } from './once.ts';
-import { type Api, type ApiContext, name, nameOf } from './route.ts';
+import { type Api, name, nameOf } from './route.ts';
 import { channelName, published, reason } from './schemas.ts';
 import type { Server } from './server.ts';
 

@@ -1,9 +1,10 @@
 import { z } from '@hono/zod-openapi';
 import { isSettled } from '../../queue/job.ts';
+import type { ApiContext } from '../environment.ts';
 import { followFile, sendFile, sizeOf } from '../files.ts';
 import { isFinishedLog, logsOfJob } from '../logs.ts';
 import { HttpError, notFound } from '../problem.ts';
-import { type Api, type ApiContext, name } from './route.ts';
+import { type Api, name } from './route.ts';
 import { jobId, listOf } from './schemas.ts';
 import type { Server } from './server.ts';
 

@@ -1,7 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import type { Ledger } from '../../queue/ledger.ts';
+import type { ApiContext } from '../environment.ts';
 import { HttpError } from '../problem.ts';
-import type { ApiContext } from './route.ts';
 
 /** The header of requests that are to count once, however often they are sent. */
 export const IDEMPOTENCY_KEY = {

@@ -1,21 +1,11 @@
 import { createHash } from 'node:crypto';
-import type { HttpBindings } from '@hono/node-server';
 import { OpenAPIHono, z } from '@hono/zod-openapi';
-import { type Context, Hono } from 'hono';
+import { Hono } from 'hono';
+import type { ApiContext, ApiEnvironment } from '../environment.ts';
 import type { Guard } from '../guard.ts';
 import type { Kept } from '../kept.ts';
 import { HttpError } from '../problem.ts';
 import type { Role, TokenRecord } from '../tokens.ts';
-
-export interface ApiEnvironment {
-  Bindings: HttpBindings;
-  Variables: {
-    /** Whose token the request bore. */
-    who?: TokenRecord;
-  };
-}
-
-export type ApiContext = Context<ApiEnvironment>;
 
 type Shape = Readonly<Record<string, z.ZodType>>;
 type Fields<S extends Shape> = z.output<z.ZodObject<S>>;

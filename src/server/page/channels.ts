@@ -1,11 +1,12 @@
 import { get } from './api.ts';
 import { askWhy } from './ask.ts';
-import { lineChart } from './charts.ts';
-import { type Child, h, s } from './dom.ts';
-import { age, bytes, change, duration, moment } from './format.ts';
+import { diffSection } from './channel-diff.ts';
+import { generationCharts, timeLine } from './channel-graphs.ts';
+import { type Child, h } from './dom.ts';
+import { age, moment } from './format.ts';
 import { empty, failure, listTable, loading } from './parts.ts';
 import { changed, known } from './state.ts';
-import type { BundleDifference, Channel, Generation, History } from './types.ts';
+import type { Channel, Generation, History } from './types.ts';
 
 /** What nodes boot. */
 export function channelList(): Child {
@@ -55,7 +56,6 @@ interface Loaded {
 const histories = new Map<string, Loaded>();
 const reading = new Set<string>();
 const chosen = { from: 0, to: 0, channel: '' };
-const diffs = new Map<string, BundleDifference | Error | 'asked'>();
 
 function historyOf(name: string): History | Error | undefined {
   const loaded = histories.get(name);
@@ -116,8 +116,8 @@ export function channelPage(name: string): Child {
       ),
     ),
     h('section', {}, h('h2', {}, 'Generations'), generationTable(channel, generations)),
-    diffSection(generations),
-    generations.length < 2 ? null : h('section', { class: 'pair' }, charts(generations)),
+    diffSection(generations, chosen),
+    generations.length < 2 ? null : h('section', { class: 'pair' }, generationCharts(generations)),
   ];
 }
 
@@ -184,44 +184,6 @@ function followers({ name }: Channel): Child {
   );
 }
 
-/** Generations as they came, the present one filled, rollbacks as arcs back. */
-function timeLine({ generations, flips }: History, current: number | null): SVGElement {
-  const oldest = generations.toReversed();
-  const step = 92;
-  const width = Math.max(320, oldest.length * step + 20);
-  const x = (generation: number) => 46 + oldest.findIndex((one) => one.generation === generation) * step;
-  const back = flips.filter(({ from, to }) => from !== null && to < from && x(to) >= 46 && x(from) >= 46);
-  return s(
-    'svg',
-    {
-      class: 'time-line',
-      width,
-      height: 112,
-      viewBox: `0 0 ${width} 112`,
-      role: 'img',
-      'aria-label': `${generations.length} generations, ${back.length} rollbacks; the present one is ${current ?? 'none'}`,
-    },
-    s('line', { class: 'axis', x1: 20, x2: width - 20, y1: 60, y2: 60 }),
-    back.map(({ from, to, reason, by, at }) =>
-      s(
-        'path',
-        { class: 'back', d: `M${x(from ?? 0)} 48C${x(from ?? 0)} 8 ${x(to)} 8 ${x(to)} 46m-4 -6l4 6l4 -6` },
-        s('title', {}, `${moment(at)}: ${by}: ${reason}`),
-      ),
-    ),
-    oldest.map(({ generation, at, by, reason, bundle }) =>
-      s(
-        'g',
-        { class: generation === current ? 'point current' : 'point' },
-        s('title', {}, `${bundle}\n${moment(at)}\n${by}: ${reason}`),
-        s('circle', { cx: x(generation), cy: 60, r: generation === current ? 10 : 7 }),
-        s('text', { x: x(generation), y: 88, 'text-anchor': 'middle', class: 'step' }, generation),
-        s('text', { x: x(generation), y: 105, 'text-anchor': 'middle', class: 'tick' }, age(at)),
-      ),
-    ),
-  );
-}
-
 function generationTable(channel: Channel, generations: readonly Generation[]): HTMLElement {
   const choose = (which: 'from' | 'to', { generation }: Generation) =>
     h('input', {
@@ -285,136 +247,4 @@ function askReason(channel: Channel, { generation, bundle }: Generation): void {
     path: `${pathOf(channel.name)}/rollback`,
     body: { to: generation },
   });
-}
-
-function diffSection(generations: readonly Generation[]): Child {
-  const bundleOf = (number: number) => {
-    const one = generations.find(({ generation }) => generation === number);
-    return one === undefined ? undefined : `${one.recipe}/${one.variant}/${one.bundle}`;
-  };
-  const [from, to] = [bundleOf(chosen.from), bundleOf(chosen.to)];
-  const title = h('h2', {}, `From generation ${chosen.from} to ${chosen.to}`);
-  if (from === undefined || to === undefined || generations.length < 2) return null;
-  if (from === to)
-    return h(
-      'section',
-      {},
-      title,
-      empty('The same bundle', 'Choose two generations of different bundles in the table.'),
-    );
-  const key = `from=${encodeURIComponent(from)}&to=${encodeURIComponent(to)}`;
-  const diff = diffs.get(key);
-  if (diff === undefined) {
-    diffs.set(key, 'asked');
-    void get<BundleDifference>(`/diff?${key}`)
-      .then((one) => diffs.set(key, one))
-      .catch((error: unknown) => diffs.set(key, error instanceof Error ? error : new Error(String(error))))
-      .finally(changed);
-  }
-  const body =
-    diff === undefined || diff === 'asked'
-      ? loading()
-      : diff instanceof Error
-        ? failure(diff)
-        : diffView(diff);
-  return h('section', {}, title, h('div', { class: 'card' }, body));
-}
-
-function diffView({ inputs, toolchain, config, files, sections, modules }: BundleDifference): Child {
-  const text = (value: string | number | null) => (value === null ? '–' : String(value));
-  const size = (from: string | number | null, to: string | number | null) =>
-    typeof from === 'number' && typeof to === 'number' ? change(from, to) : to === null ? 'gone' : 'new';
-  const part = (name: string, rows: readonly Child[], open: boolean) =>
-    rows.length === 0
-      ? null
-      : h(
-          'details',
-          { open, 'data-key': name },
-          h('summary', {}, `${name} (${rows.length})`),
-          h('div', { class: 'scroll' }, h('table', { class: 'list diff' }, h('tbody', {}, rows))),
-        );
-  const parts = [
-    part(
-      'Inputs',
-      [...inputs, ...toolchain].map(({ name, from, to }) =>
-        h(
-          'tr',
-          {},
-          h('th', { scope: 'row' }, name),
-          h('td', { class: 'old' }, text(from)),
-          h('td', { class: 'new' }, text(to)),
-        ),
-      ),
-      true,
-    ),
-    part(
-      'Configuration',
-      config.map(({ symbol, from, to }) =>
-        h(
-          'tr',
-          {},
-          h('th', { scope: 'row' }, symbol),
-          h('td', { class: 'old' }, from ?? 'n'),
-          h('td', { class: 'new' }, to ?? 'n'),
-        ),
-      ),
-      config.length <= 30,
-    ),
-    part(
-      'Files',
-      files.map(({ name, from, to }) =>
-        h('tr', {}, h('th', { scope: 'row' }, name), h('td', { class: 'number' }, size(from, to))),
-      ),
-      true,
-    ),
-    part(
-      'Sections of the kernel',
-      sections.map(({ name, from, to }) =>
-        h('tr', {}, h('th', { scope: 'row' }, name), h('td', { class: 'number' }, size(from, to))),
-      ),
-      true,
-    ),
-    part(
-      'Modules',
-      modules.map(({ name, from, to }) =>
-        h('tr', {}, h('th', { scope: 'row' }, name), h('td', { class: 'number' }, size(from, to))),
-      ),
-      modules.length <= 30,
-    ),
-  ].filter((one) => one !== null);
-  return parts.length === 0 ? h('p', {}, 'No difference that is worth a word.') : parts;
-}
-
-function charts(generations: readonly Generation[]): Child {
-  const oldest = generations.toReversed();
-  const labels = oldest.map(({ generation }) => `#${generation}`);
-  const of = (name: 'vmlinuz' | 'initrd' | 'modules') => oldest.map(({ sizes }) => sizes?.[name] ?? null);
-  return [
-    h(
-      'div',
-      { class: 'card' },
-      lineChart(
-        'Size by generation',
-        labels,
-        [
-          { name: 'vmlinuz', style: 'one', values: of('vmlinuz') },
-          { name: 'initrd', style: 'two', values: of('initrd') },
-          { name: 'modules', style: 'three', values: of('modules') },
-        ],
-        bytes,
-        { bytes: true },
-      ),
-    ),
-    h(
-      'div',
-      { class: 'card' },
-      lineChart(
-        'Build time by generation',
-        labels,
-        [{ name: 'seconds', style: 'one', values: oldest.map(({ seconds }) => seconds) }],
-        duration,
-        { seconds: true },
-      ),
-    ),
-  ];
 }
