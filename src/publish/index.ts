@@ -26,6 +26,6 @@ export {
   publishBundle,
   rollback,
 } from './publish.ts';
-export { type PxelinuxWay, pointPxelinux } from './pxelinux.ts';
+export { defaultChannel, type PxelinuxWay, pointPxelinux } from './pxelinux.ts';
 export { type Repairs, repair } from './repair.ts';
 export { placeBundle, servedDirectory, servedFiles } from './tftp.ts';

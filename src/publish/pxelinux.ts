@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { sha256 } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists } from '../platform/files.ts';
+import { exists, readlinkIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { requireToolsOf } from '../platform/hosttools.ts';
@@ -57,6 +57,13 @@ export async function pointPxelinux(
     }
     return ways;
   });
+}
+
+/** The channel that nodes without a configuration of their own boot by PXELINUX; undefined where none was chosen. */
+export async function defaultChannel(home: Home): Promise<string | undefined> {
+  const target = await readlinkIfAny(join(home.tftp, DIRECTORY, 'default'));
+  const [, channel] = new RegExp(`^\\.\\./(.+)/${DIRECTORY}$`).exec(target ?? '') ?? [];
+  return channel;
 }
 
 /** Replaces the loader where it is another one; a node that is loading it keeps the old bytes. */

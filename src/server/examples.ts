@@ -6,7 +6,7 @@ import { KilnError } from '../platform/errors.ts';
 import { exists, listIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { userName } from '../platform/user.ts';
-import { listStates } from '../publish/index.ts';
+import { defaultChannel, listStates } from '../publish/index.ts';
 
 /** A configuration file of another program, made for one home. */
 export interface Example {
@@ -41,7 +41,8 @@ export async function makeExamples(home: Home, network: Network, port: number): 
     kiln: join(CHECKOUT, 'kiln'),
     user: userName(),
     port: String(port),
-    channel: channels[0]?.name ?? 'lts/stable',
+    // Nodes boot one channel, whichever loader they have.
+    channel: (await defaultChannel(home)) ?? channels[0]?.name ?? 'lts/stable',
   };
   const hardening = fill(await readFile(join(TEMPLATES, HARDENING), 'utf8'), values, channels);
   const names = (await listIfAny(TEMPLATES)).filter((name) => name !== HARDENING);

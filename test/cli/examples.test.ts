@@ -1,5 +1,5 @@
 import { execFileSync } from 'node:child_process';
-import { existsSync, mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { existsSync, mkdirSync, readFileSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { formatEntries } from '../../src/publish/journal.ts';
@@ -45,6 +45,16 @@ describe('kiln examples', () => {
     expect(read('tftpd-hpa')).toContain(`TFTP_DIRECTORY="${home}/tftp"`);
     expect(read('dnsmasq.conf')).toContain(`tftp-root=${home}/tftp\ndhcp-range=192.168.0.128,192.168.0.253,`);
     expect(read('dhcpd.conf')).toContain('filename "/lts/testing/boot.ipxe"');
+  });
+
+  it('names for iPXE the channel that kiln pxelinux has chosen, not the first by name', async () => {
+    const ipxe = () => /^dhcp-boot=tag:ipxe,.*$/m.exec(read('dnsmasq.conf'))?.[0];
+    expect(ipxe()).toBe('dhcp-boot=tag:ipxe,lts/stable/boot.ipxe');
+    mkdirSync(join(home, 'tftp/pxelinux.cfg'), { recursive: true });
+    symlinkSync('../lts/testing/pxelinux.cfg', join(home, 'tftp/pxelinux.cfg/default'));
+    const ran = await kiln(['examples', '--dir', directory, '--home', home]);
+    expect(ran.code, ran.stderr).toBe(0);
+    expect(ipxe()).toBe('dhcp-boot=tag:ipxe,lts/testing/boot.ipxe');
   });
 
   it('leaves nothing to be filled in but what is said to be', async () => {
