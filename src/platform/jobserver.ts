@@ -31,7 +31,8 @@ export class Jobserver {
   readonly #style: 'descriptors' | 'fifo';
   readonly #waiting: { readonly take: () => void; readonly give: (error: Error) => void }[] = [];
   #reader: Socket | undefined;
-  #clients = 0;
+  /** Clients that hold a token. */
+  #holders = 0;
 
   private constructor(fifo: string, tokens: number, makeVersion: string, directory?: string) {
     this.fifo = fifo;
@@ -66,15 +67,7 @@ export class Jobserver {
    */
   async client(signal?: AbortSignal, makeVersion?: string): Promise<JobserverClient> {
     signal?.throwIfAborted();
-    this.#clients++;
-    // In a pool that was joined, whoever opened it has put a token aside for this process.
-    const drawn = this.#directory !== undefined || this.#clients > 1;
-    try {
-      if (drawn && !this.#takeNow()) await this.#takeLater(signal);
-    } catch (error) {
-      this.#clients--;
-      throw error;
-    }
+    if (!this.#takeNow()) await this.#takeLater(signal);
     let held = true;
     const style = makeVersion === undefined ? this.#style : styleOf(makeVersion);
     const auth = style === 'fifo' ? `fifo:${this.fifo}` : '3,3';
@@ -83,7 +76,7 @@ export class Jobserver {
       env: { MAKEFLAGS: ` -j${this.tokens} --jobserver-auth=${auth}` },
       fifo: this.fifo,
       release: () => {
-        if (held) this.#putBack(drawn);
+        if (held) this.#putBack();
         held = false;
       },
     };
@@ -110,14 +103,24 @@ export class Jobserver {
     if (this.#directory !== undefined) await rm(this.#directory, { recursive: true, force: true });
   }
 
-  #putBack(drawn: boolean): void {
-    this.#clients--;
-    if (drawn) writeSync(this.#own, '+');
-    if (this.#clients === 0 && this.#directory !== undefined) this.refill();
+  /**
+   * Tokens are alike: of a pool that was joined this process has one that whoever opened it has put aside, from its
+   * first client to its last, whichever that is; all others go back as soon as a client leaves.
+   */
+  #putBack(): void {
+    this.#holders--;
+    const joined = this.#directory === undefined;
+    if (!joined || this.#holders > 0) writeSync(this.#own, '+');
+    else this.#waiting.shift()?.take();
+    if (!joined && this.#holders === 0 && this.#waiting.length === 0) this.refill();
   }
 
   #takeNow(): boolean {
-    return this.#waiting.length === 0 && readIfAny(this.#own, Buffer.alloc(1)) === 1;
+    if (this.#waiting.length > 0) return false;
+    const putAside = this.#directory === undefined && this.#holders === 0;
+    if (!putAside && readIfAny(this.#own, Buffer.alloc(1)) !== 1) return false;
+    this.#holders++;
+    return true;
   }
 
   #takeLater(signal: AbortSignal | undefined): Promise<void> {
@@ -129,6 +132,7 @@ export class Jobserver {
       };
       const waiter = {
         take: () => {
+          this.#holders++;
           signal?.removeEventListener('abort', leave);
           resolve();
         },

@@ -107,4 +107,37 @@ describe('a pool of jobs', () => {
     own.release();
     expect(pool.free()).toBe(3);
   });
+
+  it('lets every token of another process be used, whichever of its makes ends first', async () => {
+    const own = await pool.client();
+    const joined = Jobserver.attach(pool.fifo, pool.tokens, makeVersion);
+    const [first, second, third] = await Promise.all([joined.client(), joined.client(), joined.client()]);
+    expect(pool.free()).toBe(0);
+    const late = joined.client();
+    first.release();
+    (await late).release();
+    second.release();
+    // The last one goes on with all jobs but the one that the process keeps.
+    expect(pool.free()).toBe(2);
+    third.release();
+    expect(pool.free()).toBe(2);
+    await joined.close();
+    own.release();
+    expect(pool.free()).toBe(3);
+  });
+
+  it('hands the token that was put aside to who waits, where the pool has none', async () => {
+    const own = await Promise.all([pool.client(), pool.client(), pool.client()]);
+    const joined = Jobserver.attach(pool.fifo, pool.tokens, makeVersion);
+    const first = await joined.client();
+    const late = joined.client();
+    first.release();
+    const next = await late;
+    expect(pool.free()).toBe(0);
+    next.release();
+    (await joined.client()).release();
+    for (const one of own) one.release();
+    await joined.close();
+    expect(pool.free()).toBe(3);
+  });
 });
