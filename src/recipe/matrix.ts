@@ -1,6 +1,7 @@
 import type { z } from 'zod';
 import { KilnError, type Place } from '../platform/errors.ts';
-import type { axesSchema, VariantSpec, variantListSchema, variantMapSchema } from './schema.ts';
+import type { axesSchema, variantListSchema, variantMapSchema } from './schema/variants.ts';
+import type { VariantSpec } from './schema.ts';
 
 /** Variants as a recipe writes them: by name, as a list, or as axes whose points they are. */
 export type WrittenVariants =

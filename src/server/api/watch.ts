@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { z } from '@hono/zod-openapi';
 import { hasErrno } from '../../platform/errors.ts';
-import { WATCH_POLICIES } from '../../recipe/schema.ts';
+import { WATCH_POLICIES } from '../../recipe/schema/watch.ts';
 import { revisionsOf } from '../../watch/revision.ts';
 import { type RecipeStatus, watchStatus } from '../../watch/status.ts';
 import { notFound } from '../problem.ts';
