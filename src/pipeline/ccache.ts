@@ -34,7 +34,9 @@ export async function ccacheFor(
   return {
     writable: [directory, ...remotePath(settings.remote)],
     env: {
-      CCACHE_DIR: directory,
+      // ccache puts variables' values into its settings, and has no other way to write the sign they begin with.
+      CCACHE_DIR: directory.replaceAll('$', `\${KILN_DOLLAR}`),
+      KILN_DOLLAR: '$',
       CCACHE_MAXSIZE: settings.size,
       // The compiler is who it is by what it says and by its size, as in every key of Kiln's.
       CCACHE_COMPILERCHECK: `string:${toolchain.fingerprint}`,

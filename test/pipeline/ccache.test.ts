@@ -1,0 +1,22 @@
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
+import { join } from 'node:path';
+import { expect, it } from 'vitest';
+import { findToolchain } from '../../src/kernel/index.ts';
+import { ccacheFor } from '../../src/pipeline/ccache.ts';
+import { homeAt } from '../../src/platform/home.ts';
+import { baseEnvironment, output } from '../../src/platform/process.ts';
+import { freshDirectory } from '../support/kiln.ts';
+
+it('ccache keeps its results below a home whose path has a "$", and a name behind it', async () => {
+  const directory = freshDirectory('ccache');
+  const home = homeAt(join(directory, `a$HOME \${b} $$`));
+  mkdirSync(home.root);
+  const settings = { use: 'auto', size: '1G', remote: '' } as const;
+  const ccache = await ccacheFor(home, settings, await findToolchain({ compiler: 'gcc' }));
+  if (ccache === undefined) throw new Error('ccache is not installed');
+  writeFileSync(join(directory, 'one.c'), 'int one;');
+  const env = { ...baseEnvironment(), ...ccache.env };
+  await output('ccache', ['gcc', '-c', 'one.c'], { cwd: directory, env });
+  expect(existsSync(join(directory, 'one.o'))).toBe(true);
+  expect(readdirSync(join(home.cache, 'ccache')).length).toBeGreaterThan(0);
+});
