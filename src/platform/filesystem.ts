@@ -23,6 +23,7 @@ import { removeTree, temporaryBeside } from './files.ts';
  * bytes, on the directory for the names in it. Errors are Node's own, with their errno.
  */
 export interface FileSystem {
+  /** Everybody may list it, and go into it. */
   makeDirectory(path: string): Promise<void>;
   /** Makes a file that is not there yet. */
   createFile(path: string, bytes: Uint8Array, mode: number): Promise<void>;
@@ -46,14 +47,22 @@ export interface FileSystem {
   list(path: string): Promise<string[]>;
 }
 
+const EVERYBODY_MAY_LIST = 0o755;
+
 /** The disk. */
 export const disk: FileSystem = {
-  makeDirectory: (path) => mkdir(path),
+  async makeDirectory(path) {
+    await mkdir(path);
+    // The umask has no say in what a TFTP server may read; but a umask that lets a group write is one that somebody has set.
+    const { mode } = await lstat(path);
+    if ((mode & EVERYBODY_MAY_LIST) !== EVERYBODY_MAY_LIST)
+      await chmod(path, (mode & 0o7777) | EVERYBODY_MAY_LIST);
+  },
   async createFile(path, bytes, mode) {
     const handle = await open(path, 'wx', mode);
     try {
       await handle.writeFile(bytes);
-      // The umask has no say in what a TFTP server may read.
+      // As for directories.
       await handle.chmod(mode);
     } finally {
       await handle.close();

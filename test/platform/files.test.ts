@@ -11,7 +11,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/platform/digest.ts';
 import { readTextIfAny, removeTree, writeFileAtomic } from '../../src/platform/files.ts';
-import { disk, pointLink } from '../../src/platform/filesystem.ts';
+import { disk, makeDirectories, pointLink } from '../../src/platform/filesystem.ts';
 import { lock, tryLock } from '../../src/platform/lock.ts';
 import { output } from '../../src/platform/process.ts';
 import { freshDirectory } from '../support/kiln.ts';
@@ -33,6 +33,24 @@ describe('a file that is written whole', () => {
     mkdirSync(join(directory, 'taken/full'), { recursive: true });
     await expect(writeFileAtomic(join(directory, 'taken'), 'x')).rejects.toMatchObject({ code: 'EISDIR' });
     expect(readdirSync(directory)).toEqual(['taken']);
+  });
+});
+
+describe('a directory that nodes are served from', () => {
+  it.each([
+    [0o077, 0o755],
+    [0o022, 0o755],
+    [0o002, 0o775],
+  ])('may be listed by everybody under umask %o', async (umask, mode) => {
+    const directory = freshDirectory('served');
+    const before = process.umask(umask);
+    try {
+      await makeDirectories(disk, join(directory, 'tftp/lts'));
+    } finally {
+      process.umask(before);
+    }
+    expect(statSync(join(directory, 'tftp')).mode & 0o777).toBe(mode);
+    expect(statSync(join(directory, 'tftp/lts')).mode & 0o777).toBe(mode);
   });
 });
 
