@@ -1,8 +1,8 @@
-import { mkdtemp, realpath, rm, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { realpath, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ContainerImage, runInImage } from '../platform/container.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
+import { temporaryDirectory } from '../platform/files.ts';
 import type { RunResult } from '../platform/process.ts';
 import { bubblewrap, bubblewrapFault } from '../platform/sandbox.ts';
 
@@ -96,7 +96,7 @@ export async function runInside(
   args: readonly [string, ...string[]],
 ): Promise<RunResult> {
   if (place.kind === 'container') return runInImage(place.image, args);
-  const directory = await mkdtemp(join(tmpdir(), 'kiln-ask-'));
+  const directory = await temporaryDirectory('kiln-ask');
   try {
     const [command, ...rest] = args;
     const sandbox = bubblewrap(directory, { system: place.directory });

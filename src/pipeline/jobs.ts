@@ -164,16 +164,25 @@ type Worker = ChildProcessByStdio<Writable, Readable, null>;
 async function startWorker({ references }: WorkerJob): Promise<Worker> {
   const mounts = (await inContainers(references)) ? undefined : await privateMounts();
   const [command = '', ...before] = [...(mounts?.prefix ?? []), process.execPath];
-  const worker = spawn(command, [...before, '--disable-warning=ExperimentalWarning', WORKER], {
-    env: { ...process.env, ...mounts?.env },
-    stdio: ['pipe', 'pipe', 'inherit'],
-    // Ctrl-C on the terminal is the affair of whoever has the job.
-    detached: true,
-  });
-  await once(worker, 'spawn');
-  // A worker whose standard input closes stops: it does not outlive this process.
-  worker.stdin.on('error', () => undefined);
-  return worker;
+  try {
+    const worker = spawn(command, [...before, '--disable-warning=ExperimentalWarning', WORKER], {
+      env: { ...process.env, ...mounts?.env },
+      stdio: ['pipe', 'pipe', 'inherit'],
+      // Ctrl-C on the terminal is the affair of whoever has the job.
+      detached: true,
+    });
+    await once(worker, 'spawn');
+    // A worker whose standard input closes stops: it does not outlive this process.
+    worker.stdin.on('error', () => undefined);
+    return worker;
+  } catch (error) {
+    // Too many processes, too many open files, no memory: that job's misfortune, not the end of a server.
+    throw new KilnError('failed', `no worker process could be started: ${(error as Error).message}`, {
+      hint: 'the machine is short of something that passes; the same command goes on from there',
+      transient: true,
+      cause: error,
+    });
+  }
 }
 
 async function runInWorker(
@@ -244,7 +253,11 @@ async function joinPool(signal: AbortSignal) {
   shared ??= { jobserver: Jobserver.open(availableParallelism()), users: 0 };
   const pool = shared;
   pool.users++;
-  const jobserver = await pool.jobserver;
+  const jobserver = await pool.jobserver.catch((error: unknown) => {
+    // What could not be opened now may be later: /tmp was full, say.
+    if (shared === pool) shared = undefined;
+    throw error;
+  });
   /** @param killed makes that were killed have kept tokens: whoever comes next gets another pool */
   const leave = async (killed: boolean) => {
     pool.users--;

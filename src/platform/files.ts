@@ -1,12 +1,43 @@
 import { randomBytes } from 'node:crypto';
 import { type BigIntStats, constants } from 'node:fs';
-import { access, chmod, lstat, mkdir, open, readdir, readFile, readlink, rename, rm } from 'node:fs/promises';
+import {
+  access,
+  chmod,
+  lstat,
+  mkdir,
+  mkdtemp,
+  open,
+  readdir,
+  readFile,
+  readlink,
+  realpath,
+  rename,
+  rm,
+} from 'node:fs/promises';
+import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
+import { explainDisk } from './diskErrors.ts';
 import { hasErrno } from './errors.ts';
 
 /** A name beside `path` for a temporary file: same directory, so that a rename stays on one file system. */
 export function temporaryBeside(path: string): string {
   return join(dirname(path), `.${basename(path)}.${process.pid}.${randomBytes(4).toString('hex')}.tmp`);
+}
+
+/**
+ * Makes a directory below $TMPDIR, for its caller to remove; its real path.
+ * @throws KilnError `failed` where none can be made there
+ */
+export async function temporaryDirectory(name: string): Promise<string> {
+  const parent = tmpdir();
+  try {
+    return await realpath(await mkdtemp(join(parent, `${name}-`)));
+  } catch (error) {
+    throw explainDisk(`no temporary directory can be made in ${parent}`, error, {
+      full: `make room in ${parent}, or set TMPDIR to a directory that has some`,
+      other: 'set TMPDIR to a directory that can be written to',
+    });
+  }
 }
 
 /** Flushes a directory's entries to the disk, so that a rename or a new name in it survives a power cut. */

@@ -1,8 +1,8 @@
 import { closeSync, constants, openSync, readSync, writeSync } from 'node:fs';
-import { mkdtemp, rm } from 'node:fs/promises';
+import { rm } from 'node:fs/promises';
 import { Socket } from 'node:net';
-import { tmpdir } from 'node:os';
 import { join } from 'node:path';
+import { temporaryDirectory } from './files.ts';
 import { output } from './process.ts';
 
 /** What a make needs to draw from the pool. */
@@ -49,7 +49,7 @@ export class Jobserver {
    *   calls `client`
    */
   static async open(tokens: number, makeVersion = ''): Promise<Jobserver> {
-    const directory = await mkdtemp(join(tmpdir(), 'kiln-jobs-'));
+    const directory = await temporaryDirectory('kiln-jobs');
     const fifo = join(directory, 'tokens');
     await output('mkfifo', ['-m', '600', fifo]);
     return new Jobserver(fifo, tokens, makeVersion, directory);

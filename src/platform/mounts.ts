@@ -27,7 +27,10 @@ let known: Promise<PrivateMounts | undefined> | undefined;
  * @returns undefined where the system does not allow it
  */
 export function privateMounts(): Promise<PrivateMounts | undefined> {
-  known ??= probe();
+  known ??= probe().catch((error: unknown) => {
+    known = undefined;
+    throw error;
+  });
   return known;
 }
 

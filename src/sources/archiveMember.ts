@@ -1,9 +1,8 @@
-import { mkdtemp, open, stat, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { open, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { list } from 'tar';
 import { KilnError } from '../platform/errors.ts';
-import { removeTree } from '../platform/files.ts';
+import { removeTree, temporaryDirectory } from '../platform/files.ts';
 import { decompress, packingOf } from './compression.ts';
 import { copyRpmPayload, isRpm, readCpio } from './rpm.ts';
 
@@ -59,7 +58,7 @@ export async function unpackOnce(
 /** Whether a file is something that members are taken out of: a tar, bare or packed, or an RPM. */
 export async function isArchive(path: string): Promise<boolean> {
   if ((await packingOf(path)) === 'bare') return (await isRpm(path)) || (await isTar(path));
-  const work = await mkdtemp(join(tmpdir(), 'kiln-archive-'));
+  const work = await temporaryDirectory('kiln-archive');
   try {
     return await isTar(await unpackOnce(path, join(work, 'unpacked'), { called: path, limit: LOOKED_AT }));
   } finally {

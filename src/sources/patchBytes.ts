@@ -1,8 +1,7 @@
-import { mkdtemp, readFile, stat } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
-import { removeTree } from '../platform/files.ts';
+import { removeTree, temporaryDirectory } from '../platform/files.ts';
 import { archiveNames, type MemberPath, takeMember, unpackOnce } from './archiveMember.ts';
 import type { FetchedSource } from './types.ts';
 
@@ -33,7 +32,7 @@ export async function readPatchBytes(
     });
   }
   const { member, signal } = options;
-  const work = await mkdtemp(join(tmpdir(), 'kiln-patch-'));
+  const work = await temporaryDirectory('kiln-patch');
   try {
     const how = { called, limit: MAX_PATCH_BYTES, work, ...(signal === undefined ? {} : { signal }) };
     const taken = member === undefined ? path : await takeMember(path, member, how);

@@ -1,7 +1,7 @@
-import { mkdtemp, readFile, realpath, rm, writeFile } from 'node:fs/promises';
-import { tmpdir } from 'node:os';
+import { readFile, realpath, rm, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../../platform/errors.ts';
+import { temporaryDirectory } from '../../platform/files.ts';
 import { openAir, type Sandbox } from '../../platform/sandbox.ts';
 import type { AuditReport } from '../audit.ts';
 import { dotConfigLine, parseDotConfig } from '../dotconfig.ts';
@@ -52,7 +52,7 @@ export interface KbuildConfigured {
  * @throws KilnError `failed` when make fails, with its last lines, or goes on asking.
  */
 export async function configureKbuild(input: KbuildConfigInput): Promise<KbuildConfigured> {
-  const workplace = await realpath(await mkdtemp(join(tmpdir(), 'kiln-kconfig-')));
+  const workplace = await temporaryDirectory('kiln-kconfig');
   try {
     const tree = loadKbuildTree(treeReader(input.directory), input.arch, input.version);
     const real = await realpath(input.directory);

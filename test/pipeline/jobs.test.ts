@@ -1,0 +1,59 @@
+import { mkdirSync } from 'node:fs';
+import { join } from 'node:path';
+import { afterEach, expect, it } from 'vitest';
+import { runJobProcess, type WorkerJob } from '../../src/pipeline/jobs.ts';
+import { freshDirectory } from '../support/kiln.ts';
+
+const { TMPDIR } = process.env;
+afterEach(() => {
+  if (TMPDIR === undefined) delete process.env.TMPDIR;
+  else process.env.TMPDIR = TMPDIR;
+  delete process.env.KILN_TEST_BALLAST;
+});
+
+/** A job that ends as soon as it has begun: there is no such recipe. */
+function job(home: string, reference = join(home, 'none.yaml')): WorkerJob {
+  return {
+    home,
+    references: [reference],
+    mirrors: [],
+    substitutes: [],
+    jobs: 1,
+    publish: false,
+    channel: null,
+    rebuild: false,
+    compare: false,
+    requireGates: false,
+    workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
+    reason: null,
+    by: 'somebody',
+    pool: null,
+    epoch: 0,
+  };
+}
+
+const going = new AbortController().signal;
+const begin = (home: string, reference?: string) =>
+  runJobProcess(job(home, reference), going, () => undefined);
+
+it('a job that found no place for the pool of jobs fails alone: the next has a pool of its own', async () => {
+  const home = freshDirectory('jobs');
+  process.env.TMPDIR = join(home, 'tmp');
+  await expect(begin(home)).rejects.toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining(`no temporary directory can be made in ${home}/tmp`),
+  });
+  mkdirSync(join(home, 'tmp'));
+  await expect(begin(home)).rejects.toMatchObject({ message: expect.stringContaining('none.yaml') });
+});
+
+it('a job whose process the system refuses fails alone, and may be tried again', async () => {
+  const home = freshDirectory('jobs');
+  // A string that execve(2) takes from nobody.
+  process.env.KILN_TEST_BALLAST = 'x'.repeat(4 << 20);
+  await expect(begin(home, 'sample:ne2k')).rejects.toMatchObject({
+    kind: 'failed',
+    message: expect.stringContaining('E2BIG'),
+    transient: true,
+  });
+});
