@@ -1,6 +1,6 @@
 import { findNic } from '../boot/index.ts';
 import type { FileRecord } from '../bundle/index.ts';
-import type { Initrd } from '../initrd/index.ts';
+import { bootConfigs, type Initrd } from '../initrd/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { VariantKeys } from './plan.ts';
@@ -22,6 +22,28 @@ export function commandLine(variant: Variant, initrd: Pick<Initrd, 'format' | 's
   return `${given} ramdisk_size=${initrd.sizeKiB}`;
 }
 
+/** UTS_LEN of Linux, without the final zero: make stops at a longer release, or uname cuts it. */
+const RELEASE_CHARACTERS = 64;
+
+/**
+ * Whether what nodes are booted with can be at all: told before the minutes that a kernel takes.
+ * @throws KilnError `invalid` with the place in the recipe, for a command line that a loader would change or the kernel cut,
+ *   and for a release that is too long
+ */
+export function requireBootable(recipe: LoadedRecipe, variant: Variant, { id, release }: VariantKeys): void {
+  if (release.length > RELEASE_CHARACTERS) {
+    throw new KilnError(
+      'invalid',
+      `the release ${release} has ${release.length} characters; Linux takes ${RELEASE_CHARACTERS}`,
+      { place: recipe.placeOf(['extraversion']), hint: 'shorten extraversion' },
+    );
+  }
+  const { format, size } = variant.initrd;
+  const files = { kernel: 'vmlinuz', initrd: 'initrd.gz' };
+  const cmdline = commandLine(variant, { format, sizeKiB: size === 'auto' ? 0 : size });
+  atSetting(recipe, variant, 'cmdline', () => bootConfigs({ id, files, cmdline, label: variant.fullName }));
+}
+
 /** QEMU's models of the network cards that the variant is for, as the recipe has them: one, or several. */
 export function networkCards(variant: Variant): string | readonly string[] {
   return variant.boot.nic ?? DEFAULT_NIC;
@@ -33,17 +55,27 @@ export function networkCards(variant: Variant): string | readonly string[] {
  */
 export function requireCards(recipe: LoadedRecipe, variant: Variant): void {
   for (const nic of [networkCards(variant)].flat()) {
-    try {
-      findNic(nic);
-    } catch (error) {
-      if (!(error instanceof KilnError)) throw error;
-      const part = recipe.matrix.get(variant.name)?.findLast(({ spec }) => spec.boot?.nic !== undefined);
-      throw new KilnError('invalid', error.message, {
-        place: recipe.placeOf([...(part?.path ?? []), 'boot', 'nic']),
-        ...(error.hint === undefined ? {} : { hint: error.hint }),
-        cause: error,
-      });
-    }
+    atSetting(recipe, variant, 'nic', () => findNic(nic));
+  }
+}
+
+/** Gives what `check` throws the place of one of a variant's `boot` settings. */
+function atSetting(
+  recipe: LoadedRecipe,
+  variant: Variant,
+  setting: 'cmdline' | 'nic',
+  check: () => unknown,
+): void {
+  try {
+    check();
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    const part = recipe.matrix.get(variant.name)?.findLast(({ spec }) => spec.boot?.[setting] !== undefined);
+    throw new KilnError('invalid', error.message, {
+      place: recipe.placeOf([...(part?.path ?? []), 'boot', setting]),
+      ...(error.hint === undefined ? {} : { hint: error.hint }),
+      cause: error,
+    });
   }
 }
 

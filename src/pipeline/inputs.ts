@@ -1,8 +1,8 @@
-import { access, constants, readFile, stat } from 'node:fs/promises';
+import { access, constants, stat } from 'node:fs/promises';
 import { basename, join, resolve } from 'node:path';
 import { digestFile, sha256 } from '../platform/digest.ts';
 import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
-import { exists, listIfAny } from '../platform/files.ts';
+import { exists, listIfAny, readGiven } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { remembered } from '../platform/remembered.ts';
 import { kitSources } from '../recipe/kits.ts';
@@ -266,15 +266,15 @@ async function readFragment(recipe: LoadedRecipe, reference: FragmentReference):
 }
 
 async function readText(name: string, path: string, place: Place): Promise<TextInput> {
-  try {
-    return { name, file: name, text: await readFile(path, 'latin1') };
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'ENOTDIR')) throw error;
-    throw new KilnError('invalid', `there is no file ${path}`, {
-      place,
-      hint: `fragments below kconfig/ are ${(await fragmentNames()).join(', ')}; a path from the recipe ends in .config`,
-    });
-  }
+  const bytes = await readGiven(path);
+  if (typeof bytes !== 'string') return { name, file: name, text: bytes.toString('latin1') };
+  const isFragment = path.startsWith(join(CHECKOUT, 'kconfig/'));
+  throw new KilnError('invalid', bytes, {
+    place,
+    hint: isFragment
+      ? `fragments below kconfig/ are ${(await fragmentNames()).join(', ')}; a path from the recipe ends in .config`
+      : 'expected a .config file; a relative path starts where the recipe is',
+  });
 }
 
 /** Names of the fragments below kconfig/, network cards and processors as one word each. */

@@ -1,8 +1,8 @@
-import { readFile } from 'node:fs/promises';
+import { isUtf8 } from 'node:buffer';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
-import { listIfAny, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { KilnError, type Place } from '../platform/errors.ts';
+import { listIfAny, readGiven, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
 import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
 import { expandVariant, type Variant } from '../recipe/variants.ts';
@@ -47,20 +47,14 @@ export function recipeFile(name: string): string {
 export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
   const isPath = reference.includes('/') || /\.ya?ml$/.test(reference);
   const file = isPath ? resolve(reference) : recipeFile(reference);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'ENOTDIR')) throw error;
-    throw new KilnError(
-      'usage',
-      isPath ? `there is no recipe file ${reference}` : `there is no recipe ${reference}`,
-      {
-        hint: `recipes are ${(await recipeNames()).join(', ')}; or give the path of a YAML file`,
-      },
-    );
+  const called = isPath ? reference : `recipes/${reference}.yaml`;
+  const bytes = await readGiven(file);
+  if (typeof bytes === 'string') {
+    throw new KilnError('usage', noRecipe(reference, isPath ? bytes : undefined), {
+      hint: `recipes are ${(await recipeNames()).join(', ')}; or give the path of a YAML file`,
+    });
   }
-  const parsed = parseRecipe(text, isPath ? reference : `recipes/${reference}.yaml`);
+  const parsed = parseRecipe(textOf(bytes, called), called);
   const directory = resolve(dirname(file), parsed.recipe.directory ?? '.');
   const lockFile = join(dirname(file), `${parsed.recipe.name}.lock.yaml`);
   return {
@@ -69,6 +63,20 @@ export async function loadRecipe(reference: string): Promise<LoadedRecipe> {
     directory,
     lockFile,
   };
+}
+
+function noRecipe(reference: string, why: string | undefined): string {
+  if (reference.trim() === '') return 'a recipe has a name';
+  return why ?? `there is no recipe ${reference}`;
+}
+
+function textOf(bytes: Buffer, file: string): string {
+  const text = bytes.toString().replace(/^\uFEFF/, '');
+  if (isUtf8(bytes)) return text;
+  throw new KilnError('invalid', 'not UTF-8', {
+    place: { file, line: text.slice(0, text.indexOf('\uFFFD')).split('\n').length },
+    hint: `iconv -f LATIN1 -t UTF-8 ${file} prints what it would be, if LATIN1 is what it is`,
+  });
 }
 
 /**

@@ -1,7 +1,7 @@
-import { readFile } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { orderSeries, parseSeries } from '../patches/index.ts';
-import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
+import { KilnError, type Place } from '../platform/errors.ts';
+import { readGiven } from '../platform/files.ts';
 import type { RecipeFile } from '../recipe/load.ts';
 import type { RecipePatch } from '../recipe/schema.ts';
 
@@ -35,17 +35,14 @@ export async function withSeries(
 
 async function readSeriesFile(path: string, directory: string, place: Place): Promise<Placed[]> {
   const file = join(directory, path);
-  let text: string;
-  try {
-    text = await readFile(file, 'utf8');
-  } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'EISDIR', 'ENOTDIR')) throw error;
-    throw new KilnError('invalid', `there is no series file ${file}`, {
+  const bytes = await readGiven(file);
+  if (typeof bytes === 'string') {
+    throw new KilnError('invalid', `the series file: ${bytes}`, {
       place,
       hint: 'series: names files beside the recipe that list a patch a line, as quilt has them',
     });
   }
-  return parseSeries(text, file).map(({ name, strip, line }) => ({
+  return parseSeries(bytes.toString(), file).map(({ name, strip, line }) => ({
     place: { file, line },
     patch: {
       name: patchName(name),

@@ -14,7 +14,7 @@ import type { Home } from '../platform/home.ts';
 import type { Variant } from '../recipe/variants.ts';
 import { assemble } from './assemble.ts';
 import { gateStep } from './boot-gate.ts';
-import { requireCards } from './boot-options.ts';
+import { requireBootable, requireCards } from './boot-options.ts';
 import { workDirectory } from './cache.ts';
 import { assertSameBundle } from './compare.ts';
 import type { Compiled } from './compile.ts';
@@ -42,6 +42,7 @@ export async function storedBundle(
 export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
   await requireImageTools(variant.recipe.images);
+  requireBootable(job.recipe, variant, job.keys);
   // A card that QEMU does not have is told before the minutes that a kernel takes.
   if (variant.recipe.gates.includes('boot')) requireCards(job.recipe, variant);
   return inWorkDirectory(job, async (work) => {

@@ -99,6 +99,21 @@ export async function readTextIfAny(path: string): Promise<string | undefined> {
   }
 }
 
+/** What system calls say of a path that somebody gave, and that leads to no file that could be read. */
+const NO_FILE = ['ENOENT', 'ENOTDIR', 'EISDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES', 'EPERM', 'ENXIO'];
+
+/** The bytes of a file that somebody named, or in words why there are none. */
+export async function readGiven(path: string): Promise<Buffer | string> {
+  try {
+    return await readFile(path);
+  } catch (error) {
+    if (!hasErrno(error, ...NO_FILE)) throw error;
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return `there is no file ${path}`;
+    if (hasErrno(error, 'EISDIR')) return `${path} is a directory`;
+    return `${path} can't be read (${(error as Error).message.split(',')[0]})`;
+  }
+}
+
 /** The names in a directory, sorted; none where there is no such directory. */
 export async function listIfAny(path: string): Promise<string[]> {
   try {

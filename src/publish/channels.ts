@@ -1,5 +1,6 @@
 import { readdir, readFile } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
+import { CHANNEL_NAME, isChannelName } from '../platform/channel-name.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { readlinkIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories } from '../platform/filesystem.ts';
@@ -21,9 +22,6 @@ import {
 import { type JournalEnd, readFromLast } from './tail.ts';
 
 const JOURNAL = 'journal';
-
-/** Names in the TFTP root that are no channels: bundles, the nodes of canary lists, PXELINUX's directory. */
-const RESERVED = ['bundles', 'nodes', 'pxelinux.cfg'];
 
 /** Where a channel's history is. Channels are nested names, so it is a file in a directory. */
 export function journalPath(home: Home, channel: string): string {
@@ -51,13 +49,8 @@ export function targetOf(channel: string, generation: Generation): string {
 
 /** @throws KilnError `usage` for a name that is no path below the TFTP root or that would hide bundles/. */
 export function checkChannelName(channel: string): void {
-  const part = /^[A-Za-z0-9][A-Za-z0-9._-]*$/;
-  const parts = channel.split('/');
-  if (RESERVED.includes(parts[0] ?? '') || channel.length > 200 || !parts.every((name) => part.test(name))) {
-    throw new KilnError('usage', `${JSON.stringify(channel)} is not a channel's name`, {
-      hint: `a path below the TFTP root of letters, digits, ".", "_" and "-", not under ${RESERVED.join('/, ')}/, e.g. lts/stable`,
-    });
-  }
+  if (isChannelName(channel)) return;
+  throw new KilnError('usage', `${JSON.stringify(channel)} is not a channel's name`, { hint: CHANNEL_NAME });
 }
 
 /** A channel's history as it is on the disk, or the end of it. */

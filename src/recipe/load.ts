@@ -1,11 +1,10 @@
-import { type Document, isMap, isNode, isPair, isScalar, LineCounter, parseDocument, visit } from 'yaml';
 import type { z } from 'zod';
+import { CHANNEL_NAME, isChannelName } from '../platform/channel-name.ts';
 import { formatPlace, KilnError, type Place } from '../platform/errors.ts';
 import { kitSources } from './kits.ts';
 import { expandMatrix, type Matrix, mergeParts } from './matrix.ts';
 import { type Recipe, schemaFor } from './schema.ts';
-
-export type RecipePath = readonly (string | number)[];
+import { type RecipePath, readYaml } from './yaml.ts';
 
 /** A recipe as read from a file, and where each of its parts stands there. */
 export interface RecipeFile {
@@ -23,57 +22,12 @@ export interface RecipeFile {
  * @throws KilnError `invalid` that lists every fault with file:line:column and what was expected.
  */
 export function parseRecipe(text: string, file: string): RecipeFile {
-  const lines = new LineCounter();
-  const document = parseDocument(text, { lineCounter: lines, uniqueKeys: true });
-  const at = (offset: number): Place => {
-    const { line, col } = lines.linePos(offset);
-    return { file, line, column: col };
-  };
-  const syntax = document.errors[0];
-  if (syntax !== undefined) {
-    const sentence = syntax.message.split('\n')[0]?.replace(/ at line \d+, column \d+:?$/, '') ?? syntax.code;
-    throw new KilnError('invalid', `not valid YAML: ${sentence}`, {
-      place: at(syntax.pos[0]),
-      hint: 'see docs/recipes.md for a recipe to start from',
-    });
-  }
-  keepAsWritten(document);
-  const placeOf = (path: RecipePath): Place => {
-    const key = path.at(-1);
-    const parent = path.length === 0 ? undefined : document.getIn(path.slice(0, -1), true);
-    if (isMap(parent)) {
-      const pair = parent.items.find((item) => isPair(item) && String(item.key) === String(key));
-      const keyNode = pair?.key;
-      if (isNode(keyNode) && keyNode.range) return at(keyNode.range[0]);
-    }
-    const node = document.getIn(path, true);
-    if (isNode(node) && node.range) return at(node.range[0]);
-    return path.length === 0 ? { file, line: 1, column: 1 } : placeOf(path.slice(0, -1));
-  };
-
-  const raw: unknown = document.toJS();
-  const parsed = schemaFor(raw).safeParse(raw);
+  const { content, placeOf } = readYaml(text, file);
+  const parsed = schemaFor(content).safeParse(content);
   if (!parsed.success) throw faultsError(parsed.error.issues, placeOf);
   const matrix = expandMatrix(parsed.data.variants, placeOf);
   const variants = Object.fromEntries([...matrix].map(([name, parts]) => [name, mergeParts(parts, placeOf)]));
   return checkMeaning({ recipe: { ...parsed.data, variants }, matrix, file, placeOf });
-}
-
-/** Names, versions and digests, which may look like numbers (`extraversion: -1`, a digest without letters). */
-const TEXTS = new Set(['name', 'version', 'extraversion', 'md5', 'sha1', 'sha256']);
-
-/** Gives what is text whatever it looks like the value that was written, `0x10` and leading zeros included. */
-function keepAsWritten(document: Document.Parsed): void {
-  visit(document, {
-    Pair(_key, pair, path) {
-      const name = isScalar(pair.key) ? String(pair.key.value) : '';
-      const inOptions = /^CONFIG_/.test(name) && path.length > 1;
-      const { value } = pair;
-      if ((TEXTS.has(name) || inOptions) && isScalar(value) && typeof value.value === 'number') {
-        value.value = value.source ?? String(value.value);
-      }
-    },
-  });
 }
 
 function faultsError(issues: readonly z.core.$ZodIssue[], placeOf: (path: RecipePath) => Place): KilnError {
@@ -106,7 +60,17 @@ function describeIssue(issue: z.core.$ZodIssue): { path: RecipePath; sentence: s
   if (issue.code === 'invalid_key') {
     return [{ path, sentence: `expected ${issue.issues.map(({ message }) => message).join('; ')}` }];
   }
+  if (issue.code === 'invalid_union' && issue.errors.length > 0) {
+    return [{ path, sentence: `expected ${issue.errors.flatMap(expectation).join(' or ')}` }];
+  }
   return [{ path, sentence: issue.message.replace(/^Invalid (input|string): /, '') }];
+}
+
+/** What one way to write a value asks for. */
+function expectation([issue]: readonly z.core.$ZodIssue[]): string[] {
+  if (issue?.code === 'invalid_type') return [issue.expected];
+  if (issue?.code === 'invalid_value') return issue.values.map((value) => JSON.stringify(value));
+  return issue === undefined ? [] : [issue.message];
 }
 
 /** What the shape alone can't say: names that must differ, names that must exist. */
@@ -126,16 +90,9 @@ function checkMeaning(loaded: RecipeFile): RecipeFile {
         },
       );
     }
-    if (/[{}]/.test(channel)) {
-      throw new KilnError(
-        'invalid',
-        `channel: ${channel} has a placeholder other than {variant} and {recipe}`,
-        {
-          place: placeOf(['channel']),
-          hint: 'use {variant} and {recipe} alone',
-        },
-      );
-    }
+    checkChannel(channel, ['channel'], placeOf);
+    const testing = recipe.watch?.channel;
+    if (testing !== undefined) checkChannel(fillIn(testing, recipe, variant), ['watch', 'channel'], placeOf);
     seen.set(channel, variant);
   }
   const names = new Set(['kernel', ...kitSources(recipe).keys()]);
@@ -151,7 +108,26 @@ function checkMeaning(loaded: RecipeFile): RecipeFile {
   return loaded;
 }
 
+function checkChannel(channel: string, path: RecipePath, placeOf: RecipeFile['placeOf']): void {
+  if (/[{}]/.test(channel)) {
+    throw new KilnError(
+      'invalid',
+      `${path.join('.')}: ${channel} has a placeholder other than {variant} and {recipe}`,
+      { place: placeOf(path), hint: 'use {variant} and {recipe} alone' },
+    );
+  }
+  if (isChannelName(channel)) return;
+  throw new KilnError('invalid', `${path.join('.')}: ${JSON.stringify(channel)} can't be a channel's name`, {
+    place: placeOf(path),
+    hint: `expected ${CHANNEL_NAME}`,
+  });
+}
+
 /** The channel that a variant of the recipe is published to. */
 export function channelOf(recipe: Recipe, variant: string): string {
-  return recipe.channel.replaceAll('{variant}', variant).replaceAll('{recipe}', recipe.name);
+  return fillIn(recipe.channel, recipe, variant);
+}
+
+function fillIn(channel: string, recipe: Recipe, variant: string): string {
+  return channel.replaceAll('{variant}', variant).replaceAll('{recipe}', recipe.name);
 }

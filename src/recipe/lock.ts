@@ -1,6 +1,7 @@
-import { parse, stringify } from 'yaml';
+import { stringify } from 'yaml';
 import { z } from 'zod';
-import { KilnError } from '../platform/errors.ts';
+import { KilnError, type Place } from '../platform/errors.ts';
+import { readYaml, type YamlFile } from './yaml.ts';
 
 /** What a source was when it was first fetched; it must be the same from then on. */
 export interface LockedSource {
@@ -26,23 +27,26 @@ const lockSchema = z.strictObject({
 
 /** Reads a lock file's text. @throws KilnError `invalid` when it is not one. */
 export function parseLock(text: string, file: string): RecipeLock {
-  let raw: unknown;
-  try {
-    raw = parse(text);
-  } catch (error) {
-    throw notALock(file, String((error as Error).message).split('\n')[0] ?? '');
-  }
-  const parsed = lockSchema.safeParse(raw);
-  if (!parsed.success) {
-    const issue = parsed.error.issues[0];
-    throw notALock(file, `${issue?.path.join('.')}: ${issue?.message}`);
-  }
-  return parsed.data.sources;
+  const { content, placeOf } = readLockYaml(text, file);
+  const parsed = lockSchema.safeParse(content);
+  if (parsed.success) return parsed.data.sources;
+  const issue = parsed.error.issues[0];
+  const path = issue?.path.filter((part) => typeof part !== 'symbol') ?? [];
+  throw notALock(`${path.join('.')}: ${issue?.message}`, placeOf(path));
 }
 
-function notALock(file: string, why: string): KilnError {
+function readLockYaml(text: string, file: string): YamlFile {
+  try {
+    return readYaml(text, file);
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    throw notALock(error.message, error.place ?? { file });
+  }
+}
+
+function notALock(why: string, place: Place): KilnError {
   return new KilnError('invalid', `not a lock file: ${why}`, {
-    place: { file, line: 1 },
+    place,
     hint: 'restore it from version control; removing it makes Kiln trust what it fetches next',
   });
 }

@@ -106,12 +106,12 @@ function matches(point: Point, chosen: Readonly<Record<string, readonly string[]
 }
 
 function checkValues(axes: Axes['axes'], axis: string, values: readonly string[], place: Place): void {
-  const known = axes[axis];
+  const known = Object.hasOwn(axes, axis) ? axes[axis] : undefined;
   if (known === undefined) {
     throw fault(place, `there is no axis ${axis}`, `axes are ${Object.keys(axes).join(', ')}`);
   }
   for (const value of values) {
-    if (known[value] === undefined) {
+    if (!Object.hasOwn(known, value)) {
       throw fault(place, `axis ${axis} has no value ${value}`, `it has ${Object.keys(known).join(', ')}`);
     }
   }

@@ -35,7 +35,8 @@ export interface InlineOption {
 /** Expands one variant. @throws KilnError `usage` naming the variants there are. */
 export function expandVariant(file: RecipeFile, name: string): Variant {
   const { recipe } = file;
-  const own = recipe.variants[name];
+  // A recipe has no variant `toString` for being a record.
+  const own = Object.hasOwn(recipe.variants, name) ? recipe.variants[name] : undefined;
   if (own === undefined) {
     throw new KilnError('usage', `recipe ${recipe.name} has no variant ${name}`, {
       hint: `it has ${Object.keys(recipe.variants).join(', ')}`,

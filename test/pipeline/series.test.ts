@@ -28,7 +28,7 @@ describe('a recipe with a quilt series', () => {
   });
 
   it.each([
-    ['that is not there', 'patches: []\nseries: [none]\n', /there is no series file .*none/],
+    ['that is not there', 'patches: []\nseries: [none]\n', /the series file: there is no file .*none/],
     [
       'with rules that no order keeps',
       'patches:\n  - {name: a, urls: [a], after: [b]}\n  - {name: b, urls: [b], after: [a]}\n',

@@ -117,6 +117,53 @@ describe('a recipe', () => {
       /variants a and b would both publish/,
     ],
     ['a name used twice', GOOD.replace('name: om', 'name: kernel'), /^demo\.yaml:9:5$/, /used twice/],
+    [
+      'a channel of one variant that would hide the bundles',
+      GOOD.replace('lts/{recipe}-{variant}', "'{variant}'").replace('  b:', '  bundles:'),
+      /^demo\.yaml:\d+:1$/,
+      /"bundles" can't be a channel's name/,
+    ],
+    [
+      "a watcher's channel outside the TFTP root",
+      `${GOOD}watch: {policy: testing, channel: ../{variant}}\n`.replace('../{variant}', "'../{variant}'"),
+      /^demo\.yaml:\d+:26$/,
+      /watch\.channel: "\.\.\/a" can't be/,
+    ],
+    ['an alias of nothing', GOOD.replace('  b:', '  b: *nothing'), /:16:6$/, /no anchor &nothing/],
+    [
+      'aliases that multiply',
+      `${GOOD}x0: &x0 [a]\n${[1, 2, 3].map((n) => `x${n}: &x${n} [${`*x${n - 1},`.repeat(9)}]\n`).join('')}`,
+      /^demo\.yaml:1:1$/,
+      /multiply without end/,
+    ],
+    [
+      'one key twice, as a number and as text',
+      GOOD.replace('  b:', "  586: {fragments: [cpu/586]}\n  '586':"),
+      /^demo\.yaml:17:3$/,
+      /twice/,
+    ],
+    ['a tag that nobody knows', GOOD.replace('name: demo', 'name: !x demo'), /^demo\.yaml:2:7$/, /tag/],
+    ['a variant called __proto__', GOOD.replace('  b:', '  __proto__:'), /^demo\.yaml:16:3$/, /no name/],
+    ['a second document', `${GOOD}---\n${GOOD}`, /^demo\.yaml:20:1$/, /a second document begins here/],
+    ['a NUL', GOOD.replace('[netboot]', '["net\\0boot"]'), /^demo\.yaml:12:15$/, /NUL/],
+    [
+      'an option of two lines',
+      GOOD.replace('CONFIG_SMP: n', 'CONFIG_SMP: "n\\nCONFIG_NET=n"'),
+      /^demo\.yaml:13:/,
+      /a value of one line/,
+    ],
+    [
+      'an option that is a list',
+      GOOD.replace('CONFIG_SMP: n', 'CONFIG_SMP: [n]'),
+      /:13:/,
+      /expected string or number/,
+    ],
+    [
+      'a pattern for the console that is none',
+      GOOD.replace('timeout: 90', 'expect: [/a(/]'),
+      /^demo\.yaml:18:/,
+      /regular expression/,
+    ],
     ['what is not YAML', `${GOOD}]\n`, /^demo\.yaml:\d+:\d+$/, /not valid YAML/],
     ['a list where a mapping is expected', '- a\n- b\n', /^demo\.yaml:1:1$/, /the recipe/],
   ])('with %s is refused with its place and what was expected', (_what, text, place, sentence) => {
@@ -125,6 +172,10 @@ describe('a recipe', () => {
     expect(formatPlace(error.place ?? { file: '' })).toMatch(place);
     expect([error.message, ...error.lines].join('\n')).toMatch(sentence);
     expect(error.hint).toBeTruthy();
+  });
+
+  it.each(['toString', 'constructor', '__proto__'])('has no variant %s unless it is written', (name) => {
+    expect(() => expandVariant(parseRecipe(GOOD, 'demo.yaml'), name)).toThrow(/no variant/);
   });
 
   it('with several faults is told all of them at once', () => {

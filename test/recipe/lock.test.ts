@@ -29,3 +29,19 @@ it('what is no lock file is refused by name', () => {
   );
   expect(() => parseLock('a: [', 'x.lock.yaml')).toThrow(/not a lock file/);
 });
+
+it.each([
+  ['that a merge has left half done', 'sources:\n<<<<<<< HEAD\n  kernel: {}\n', 2],
+  [
+    'with a digest that is none',
+    `sources:\n  kernel:\n    file: x\n    size: 1\n    sha256: ${'A'.repeat(64)}\n`,
+    5,
+  ],
+])('a lock file %s is refused with the line', (_what, text, line) => {
+  expect(() => parseLock(text, 'x.lock.yaml')).toThrow(
+    expect.objectContaining({
+      kind: 'invalid',
+      place: expect.objectContaining({ file: 'x.lock.yaml', line }),
+    }),
+  );
+});

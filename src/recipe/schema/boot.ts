@@ -1,5 +1,15 @@
 import { z } from 'zod';
 
+/** What the console shows: text, or between slashes a regular expression. */
+function isExpectation(text: string): boolean {
+  const source = /^\/(.+)\/$/.exec(text)?.[1];
+  try {
+    return source === undefined || new RegExp(source) instanceof RegExp;
+  } catch {
+    return false;
+  }
+}
+
 const model = z.string().min(1);
 
 const nic = z
@@ -17,7 +27,7 @@ export const boot = z.strictObject({
   cmdline: z.string().optional().describe('Kernel command line of the boot configurations'),
   nic: nic.optional(),
   expect: z
-    .array(z.string().min(1))
+    .array(z.string().min(1).refine(isExpectation, 'between slashes, a regular expression'))
     .optional()
     .describe(
       'What the console must show for the boot gate to pass; {release}, {id}, {initrd.size} and {initrd.sha256} are filled in. Between slashes: a regular expression',

@@ -1,7 +1,14 @@
 import { z } from 'zod';
 import { symbol } from './words.ts';
 
-const optionValue = z.union([z.string(), z.number(), z.boolean()]).describe('y, m, n, a number, or a string');
+const optionValue = z
+  .union([
+    // A line of a .config each.
+    z.string().regex(/^[^\r\n]*$/, 'a value of one line'),
+    z.number(),
+    z.boolean(),
+  ])
+  .describe('y, m, n, a number, or a string');
 
 /** Options that a recipe or a variant sets in line. */
 export const options = z
