@@ -77,7 +77,8 @@ function statusOf(progress: Progress, failure: KilnError | undefined): VariantRe
   return failure.kind === 'interrupted' || failure.kind === 'terminated' ? 'cancelled' : 'failed';
 }
 
-function describeFailure(failure: KilnError): NonNullable<VariantResult['error']> {
+/** A failure as results tell it. */
+export function describeFailure(failure: KilnError): NonNullable<VariantResult['error']> {
   return {
     kind: failure.kind,
     message: failure.message,

@@ -10,6 +10,7 @@ import {
 import { workDirectory } from '../pipeline/cache.ts';
 import type { VariantResult } from '../pipeline/events.ts';
 import { chooseVariants } from '../pipeline/recipes.ts';
+import { describeFailure } from '../pipeline/results.ts';
 import { channelFor } from '../pipeline/run.ts';
 import { digestFile } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -19,13 +20,14 @@ import { publishBundle } from '../publish/index.ts';
 import type { Returned } from './carried.ts';
 import type { DirectoryExchange, Exchange } from './exchange.ts';
 import type { Job, Outcome } from './job.ts';
+import { judge } from './machine.ts';
 
 /** The files of a bundle that a worker has sent: digests by name. */
 export type SentBundle = Readonly<Record<string, string>>;
 
-/** What a worker returns: the outcome, and its bundles by variant. */
+/** What a worker returns: the outcome, and by variant its bundles, as far as it has sent them. */
 export interface Delivered extends Returned {
-  readonly bundles: Readonly<Record<string, SentBundle>>;
+  readonly bundles?: Readonly<Record<string, SentBundle>>;
 }
 
 /** Sends the bundles of an attempt to the coordinator by digest. */
@@ -55,9 +57,10 @@ export async function sendBundles(
 const OWN_RECORDS = new Set(['SHA256SUMS', 'SHA256SUMS.minisig']);
 
 /**
- * Takes a delivery in: every bundle is held against its manifest, stored, and published where the job says so. May be
- * done again after a crash: the same bundle is stored once, and a channel that points to it stays. The files stay in
- * the exchange, where another worker that has made the same ones counts on them; `trim` drops them later.
+ * Takes a delivery in: every bundle is held against its manifest, stored, and published where the job says so. A bundle
+ * that did not come with it is to be built again. May be done again after a crash: the same bundle is stored once, and a
+ * channel that points to it stays. The files stay in the exchange, where another worker that has made the same ones
+ * counts on them; `trim` drops them later.
  */
 export async function takeIn(
   job: Job,
@@ -70,13 +73,23 @@ export async function takeIn(
     // The log that was shipped, not the worker's own.
     const log = sent.log && exchange.logPath(`${job.id}-${delivered.token}/${sent.variant}.log`);
     const result = { ...sent, log };
-    const files = delivered.bundles[result.variant];
-    results.push(files === undefined ? result : await takeInOne(job, result, files, home, exchange));
+    const files = delivered.bundles?.[result.variant];
+    if (files !== undefined) results.push(await takeInOne(job, result, files, home, exchange));
+    else results.push(result.status === 'built' ? notSent(result) : result);
   }
-  const failed = results.find(({ status }) => status === 'failed');
   const { outcome } = delivered;
-  if (outcome.type !== 'done' || failed === undefined) return { ...outcome, results };
-  return { type: 'retryable', why: failed.error?.message ?? 'a bundle could not be stored', results };
+  return outcome.type === 'done' ? judge(results) : { ...outcome, results };
+}
+
+/** A variant that can't be called built, because its bundle is not in this home or its channel does not have it. */
+function failedToTakeIn(result: VariantResult, failure: KilnError): VariantResult {
+  return { ...result, status: 'failed', error: describeFailure(failure) };
+}
+
+/** What a worker has built and kept: whoever gets the job next builds it, or finds it. */
+function notSent(result: VariantResult): VariantResult {
+  const sentence = `bundle ${result.bundle} of ${result.recipe}:${result.variant} was not sent`;
+  return failedToTakeIn(result, new KilnError('failed', sentence, { transient: true }));
 }
 
 async function takeInOne(
@@ -86,22 +99,37 @@ async function takeInOne(
   home: Home,
   exchange: DirectoryExchange,
 ): Promise<VariantResult> {
+  let bundle: StoredBundle;
   try {
-    const bundle = await storeBundle(job, result, files, home, exchange);
-    if (!job.spec.publish || result.status === 'failed') return result;
-    const variant = (await chooseVariants(job.spec.references))[0]?.variants.find(
-      ({ name }) => name === result.variant,
-    );
-    const channel =
-      variant === undefined ? bundle.manifest.channel : channelFor(job.spec.channel ?? undefined, variant);
-    const { reason, by } = job.spec;
-    const published = await publishBundle(home, bundle, channel, reason === null ? { by } : { by, reason });
-    return { ...result, status: 'published', channel, generation: published.generation };
+    bundle = await storeBundle(job, result, files, home, exchange);
   } catch (error) {
     if (!(error instanceof KilnError)) throw error;
     const { kind, message, lines } = error;
-    return { ...result, status: 'failed', error: { kind, message, lines, transient: true } };
+    // Another delivery may be whole, and find room.
+    return failedToTakeIn(result, new KilnError(kind, message, { lines, transient: true }));
   }
+  if (!job.spec.publish || result.status === 'failed') return result;
+  try {
+    return await publish(job, result, bundle, home);
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    return failedToTakeIn(result, error);
+  }
+}
+
+async function publish(
+  job: Job,
+  result: VariantResult,
+  bundle: StoredBundle,
+  home: Home,
+): Promise<VariantResult> {
+  const [chosen] = await chooseVariants(job.spec.references);
+  const variant = chosen?.variants.find(({ name }) => name === result.variant);
+  const channel =
+    variant === undefined ? bundle.manifest.channel : channelFor(job.spec.channel ?? undefined, variant);
+  const { reason, by } = job.spec;
+  const published = await publishBundle(home, bundle, channel, reason === null ? { by } : { by, reason });
+  return { ...result, status: 'published', channel, generation: published.generation };
 }
 
 async function storeBundle(

@@ -67,8 +67,9 @@ export async function workForFleet(options: FleetOptions): Promise<void> {
         }
         const spec = await unpackParcel(lease.job, parcel, home, exchange, signal);
         const outcome = await execute({ ...lease, job: { ...lease.job, spec } }, signal, tell);
-        const bundles = signal.aborted ? {} : await sendBundles(home, outcome.results, exchange, signal);
-        hand.attach(lease, { bundles });
+        // What was built and can't be sent any more is nothing that the coordinator could count as built.
+        signal.throwIfAborted();
+        hand.attach(lease, { bundles: await sendBundles(home, outcome.results, exchange, signal) });
         return outcome;
       } catch (error) {
         if (signal.aborted) return { type: 'returned', why: (signal.reason as Error).message, results: [] };

@@ -4,10 +4,11 @@ import { describe, expect, it } from 'vitest';
 import { bundleDirectory } from '../../src/bundle/index.ts';
 import { digestFile } from '../../src/platform/digest.ts';
 import { homeAt } from '../../src/platform/home.ts';
+import { pinChannel } from '../../src/publish/index.ts';
 import { type Delivered, sendBundles, takeIn } from '../../src/queue/delivery.ts';
 import { DirectoryExchange } from '../../src/queue/exchange.ts';
-import type { Job } from '../../src/queue/job.ts';
-import { homeWith } from '../publish/fixture.ts';
+import { isFinal, type Job } from '../../src/queue/job.ts';
+import { homeWith, storeBundle } from '../publish/fixture.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { outcome, request, result } from './requests.ts';
 
@@ -15,10 +16,11 @@ const never = new AbortController().signal;
 const DAY = 86_400_000;
 
 /** A worker that has built a bundle and sent it, and the coordinator that it was sent to. */
-async function sent() {
-  const worker = (await homeWith('r-1')).home;
+async function sent(id = 'r-1') {
+  const worker = (await homeWith()).home;
+  await storeBundle(worker, id, { manifest: { channel: 'lts/demo' } });
   const exchange = new DirectoryExchange(freshDirectory('exchange'));
-  const built = outcome('done', [result('built', { recipe: 'demo', bundle: 'r-1' })]);
+  const built = outcome('done', [result('built', { recipe: 'demo', bundle: id })]);
   const bundles = await sendBundles(worker, built.results, exchange, never);
   const delivered: Delivered = { token: 1002, outcome: built, bundles };
   const job = { ...request('demo'), id: 'j0123456789' } as unknown as Job;
@@ -39,6 +41,27 @@ describe('a delivery', () => {
     const taken = await takeIn(job, delivered, home, exchange);
     expect(taken).toMatchObject({ type: 'retryable', why: expect.stringMatching(/has no file sha256:/) });
     expect(taken.results).toMatchObject([{ status: 'failed', error: { transient: true } }]);
+  });
+
+  it('of a worker that had to stop counts nothing as built whose bundle did not come', async () => {
+    const { exchange, delivered, job, home } = await sent();
+    for (const type of ['done', 'returned', 'cancelled'] as const) {
+      const { results } = delivered.outcome;
+      const taken = await takeIn(job, { token: 1002, outcome: outcome(type, results) }, home, exchange);
+      expect(taken.type).toBe(type === 'done' ? 'retryable' : type);
+      expect(taken.results.filter(isFinal)).toEqual([]);
+    }
+  });
+
+  it('to a channel that is pinned is not tried again: that passes only when somebody unpins it', async () => {
+    const home = homeAt(freshDirectory('coordinator'));
+    const take = async (id: string) => {
+      const { exchange, delivered, job } = await sent(id);
+      return takeIn({ ...job, spec: { ...job.spec, publish: true } }, delivered, home, exchange);
+    };
+    expect(await take('r-1')).toMatchObject({ type: 'done', results: [{ status: 'published' }] });
+    await pinChannel(home, 'lts/demo', { by: 'tester', reason: 'exam week' });
+    expect(await take('r-2')).toMatchObject({ type: 'permanent', results: [{ status: 'failed' }] });
   });
 
   it('that is not what its manifest says is not stored', async () => {
