@@ -78,7 +78,16 @@ export class DirectoryExchange implements Exchange {
   }
 
   async fetch(sha256: string, path: string): Promise<void> {
-    if (await this.has(sha256)) return placeFile(this.pathOf(sha256), path, sha256);
+    if (await this.has(sha256)) {
+      const stored = this.pathOf(sha256);
+      try {
+        return await placeFile(stored, path, sha256);
+      } catch (error) {
+        // As long as it is there, nobody would send it again.
+        if (error instanceof KilnError && error.kind === 'integrity') await rm(stored, { force: true });
+        throw error;
+      }
+    }
     throw new KilnError('failed', `${this.root} has no file sha256:${sha256}`, { transient: true });
   }
 

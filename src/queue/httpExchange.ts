@@ -6,6 +6,7 @@ import { pipeline } from 'node:stream/promises';
 import { setTimeout as pause } from 'node:timers/promises';
 import { digestFile } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
+import { temporaryBeside } from '../platform/files.ts';
 import { acceptFile, type Exchange } from './exchange.ts';
 
 const ATTEMPTS = 6;
@@ -27,22 +28,27 @@ export class HttpExchange implements Exchange {
   }
 
   async fetch(sha256: string, path: string, signal: AbortSignal): Promise<void> {
-    const partial = `${path}.part`;
     await mkdir(dirname(path), { recursive: true });
-    await this.#again(signal, async () => {
-      const have = await sizeOf(partial);
-      const headers: Record<string, string> = have === 0 ? {} : { Range: `bytes=${have}-` };
-      const answer = await this.#request('GET', `/files/${sha256}`, { headers, signal, accept: [416] });
-      if (answer.status !== 416 && answer.body !== null) {
-        const flags = answer.status === 206 ? 'a' : 'w';
-        await pipeline(fromWeb(answer.body), createWriteStream(partial, { flags }), { signal });
-      }
-      try {
-        await acceptFile(partial, path, sha256);
-      } finally {
-        await rm(partial, { force: true });
-      }
-    });
+    // Two jobs of one worker, or two workers of one home, may want the same file at once.
+    const partial = temporaryBeside(path);
+    try {
+      await this.#again(signal, async () => {
+        const have = await sizeOf(partial);
+        const headers: Record<string, string> = have === 0 ? {} : { Range: `bytes=${have}-` };
+        const answer = await this.#request('GET', `/files/${sha256}`, { headers, signal, accept: [416] });
+        if (answer.status !== 416 && answer.body !== null) {
+          const flags = answer.status === 206 ? 'a' : 'w';
+          await pipeline(fromWeb(answer.body), createWriteStream(partial, { flags }), { signal });
+        }
+        try {
+          await acceptFile(partial, path, sha256);
+        } finally {
+          await rm(partial, { force: true });
+        }
+      });
+    } finally {
+      await rm(partial, { force: true });
+    }
   }
 
   async send(path: string, sha256: string, size: number, signal: AbortSignal): Promise<void> {

@@ -1,4 +1,4 @@
-import { existsSync, rmSync, utimesSync } from 'node:fs';
+import { chmodSync, existsSync, rmSync, utimesSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { bundleDirectory } from '../../src/bundle/index.ts';
@@ -64,9 +64,19 @@ describe('a delivery', () => {
     expect(await take('r-2')).toMatchObject({ type: 'permanent', results: [{ status: 'failed' }] });
   });
 
+  it('with a file that a bad disk has changed in the exchange is whole when it is sent again', async () => {
+    const { worker, exchange, delivered, job, home } = await sent();
+    const kernel = exchange.pathOf(delivered.bundles?.a?.vmlinuz ?? '');
+    chmodSync(kernel, 0o644);
+    writeFileSync(kernel, 'rust');
+    expect(await takeIn(job, delivered, home, exchange)).toMatchObject({ type: 'retryable' });
+    await sendBundles(worker, delivered.outcome.results, exchange, never);
+    expect(await takeIn(job, delivered, home, exchange)).toMatchObject({ type: 'done' });
+  });
+
   it('that is not what its manifest says is not stored', async () => {
     const { exchange, delivered, job, home } = await sent();
-    const files = { ...delivered.bundles.a, vmlinuz: delivered.bundles.a?.config ?? '' };
+    const files = { ...delivered.bundles?.a, vmlinuz: delivered.bundles?.a?.config ?? '' };
     const taken = await takeIn(job, { ...delivered, bundles: { a: files } }, home, exchange);
     expect(taken.why).toMatch(/vmlinuz of bundle r-1 is not what its manifest says/);
     expect(existsSync(bundleDirectory(home, 'demo', 'a', 'r-1'))).toBe(false);

@@ -1,6 +1,10 @@
 import { randomBytes } from 'node:crypto';
-import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { createServer } from 'node:http';
+import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
+import { Readable } from 'node:stream';
 import { Hono } from 'hono';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { sha256 } from '../../src/platform/digest.ts';
@@ -21,7 +25,7 @@ describe('the store', () => {
   beforeEach(async () => {
     exchange = new DirectoryExchange(freshDirectory('exchange'));
     await exchange.prepare('1.2.3+abc');
-    const app = new Hono().route('/store', storeRouter({ exchange, token: 'secret' }));
+    const app = new Hono().route('/store', storeRouter({ exchange, token: 'secret', silentMs: 200 }));
     server = await listen(app, { host: '127.0.0.1', port: 0 });
     client = new HttpExchange(server.url, 'secret');
   });
@@ -56,11 +60,22 @@ describe('the store', () => {
   });
 
   it('goes on with a file where the transfer to a worker was cut off', async () => {
-    stored();
+    const asked: (string | undefined)[] = [];
+    const flaky = createServer(({ headers: { range } }, response) => {
+      asked.push(range);
+      const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
+      response.writeHead(from === 0 ? 200 : 206);
+      if (from > 0) response.end(BYTES.subarray(from));
+      else response.write(BYTES.subarray(0, 123_456), () => response.destroy());
+    }).listen(0, '127.0.0.1');
+    await once(flaky, 'listening');
+    const { port } = flaky.address() as AddressInfo;
     const path = join(freshDirectory('worker'), 'file');
-    writeFileSync(`${path}.part`, BYTES.subarray(0, 123_456));
-    await client.fetch(DIGEST, path, never);
+    await new HttpExchange(`http://127.0.0.1:${port}`, 'secret').fetch(DIGEST, path, never);
     expect(readFileSync(path)).toEqual(BYTES);
+    expect(asked).toEqual([undefined, 'bytes=123456-']);
+    expect(readdirSync(dirname(path))).toEqual(['file']);
+    flaky.close();
   });
 
   it('takes a worker’s file up again where it was cut off', async () => {
@@ -75,6 +90,36 @@ describe('the store', () => {
     const asked = await fetch(`${server.url}/store/files/${DIGEST}`, { method: 'HEAD', headers });
     expect([asked.status, asked.headers.get('upload-offset')]).toEqual([404, '100000']);
     await client.send(path, DIGEST, BYTES.length, never);
+    expect(readFileSync(exchange.pathOf(DIGEST))).toEqual(BYTES);
+  });
+
+  it('keeps a file whole that two workers send at once, however slow one of them is', async () => {
+    const path = join(freshDirectory('worker'), 'file');
+    writeFileSync(path, BYTES);
+    const goOn = Promise.withResolvers<void>();
+    async function* bytes() {
+      yield BYTES.subarray(0, 100_000);
+      await goOn.promise;
+      yield BYTES.subarray(100_000);
+    }
+    const slow = fetch(`${server.url}/store/files/${DIGEST}?offset=0`, {
+      method: 'PATCH',
+      headers: { ...headers, 'Upload-Complete': '?1' },
+      body: Readable.toWeb(Readable.from(bytes())) as ReadableStream,
+      duplex: 'half',
+    } as RequestInit);
+    const arrived = async () => {
+      const asked = await fetch(`${server.url}/store/files/${DIGEST}`, { method: 'HEAD', headers });
+      return Number(asked.headers.get('upload-offset'));
+    };
+    while ((await arrived()) < 100_000);
+    // Nothing comes of the first for longer than it may be silent: the other goes on where it stopped.
+    await client.send(path, DIGEST, BYTES.length, never);
+    goOn.resolve();
+    await slow.then(
+      ({ status }) => expect(status).toBe(409),
+      () => undefined,
+    );
     expect(readFileSync(exchange.pathOf(DIGEST))).toEqual(BYTES);
   });
 
