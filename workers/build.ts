@@ -1,4 +1,5 @@
 import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import type { WorkerJob, WorkerMessage } from '../src/pipeline/jobs.ts';
 import { KilnError } from '../src/platform/errors.ts';
@@ -19,7 +20,7 @@ function say(message: WorkerMessage): void {
 }
 
 // Loaded by way of V8's cache, as the command line's sources are; while whoever started this still looks what is to do.
-enableCompileCache();
+enableCompileCache(join(import.meta.dirname, '../node_modules/.compile-cache'));
 const pipeline = import('../src/pipeline/jobs.ts');
 pipeline.catch(() => undefined);
 

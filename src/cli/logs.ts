@@ -14,6 +14,7 @@ import { contextOf } from './context.ts';
 import { printJson } from './output.ts';
 import { findJob, withLedger } from './queue.ts';
 import { stopSignal } from './signals.ts';
+import { readerLeft } from './streams.ts';
 
 export function registerLogs(program: Command): void {
   const command = program
@@ -23,7 +24,7 @@ export function registerLogs(program: Command): void {
     .option('-f, --follow', 'go on until the build has finished')
     .action(async (reference: string, options: { follow?: boolean }) => {
       const { home, json } = await contextOf(command);
-      const signal = stopSignal();
+      const signal = AbortSignal.any([stopSignal(), readerLeft]);
       const job = findJob({ home }, reference);
       if (job !== undefined && options.follow === true && !json) {
         return printLogsOf(home, job.id, signal);

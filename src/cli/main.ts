@@ -1,14 +1,11 @@
 import { enableCompileCache } from 'node:module';
+import { join } from 'node:path';
+import { guardStreams } from './streams.ts';
 
-// Whoever read the output has seen enough (`kiln recipes | head`): that is no error.
-for (const stream of [process.stdout, process.stderr]) {
-  stream.on('error', (error: NodeJS.ErrnoException) => {
-    if (error.code !== 'EPIPE') throw error;
-    process.exit();
-  });
-}
+guardStreams();
 
-// Loading the sources costs more than most commands do; V8's cache of them halves that.
-enableCompileCache();
+// Loading the sources costs more than most commands do; V8's cache of them halves that. In the checkout: code in /tmp
+// could be anybody's.
+enableCompileCache(join(import.meta.dirname, '../../node_modules/.compile-cache'));
 const { main } = await import('./program.ts');
 process.exitCode = await main(process.argv.slice(2));

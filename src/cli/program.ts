@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from '../pipeline/recipes.ts';
 import { note, reportError, styled } from './output.ts';
+import { ReaderLeft } from './streams.ts';
 
 const EXIT_HELP = `
 Exit codes:
@@ -104,6 +105,7 @@ export async function main(args: readonly string[]): Promise<number> {
       note(`${styled('bold', 'hint:')} ${['kiln', ...commandWords(program, args)].join(' ')} --help`);
       return 2;
     }
+    if (error instanceof ReaderLeft) return Number(process.exitCode ?? 0);
     return reportError(error, program.opts<{ json?: boolean }>().json === true || args.includes('--json'));
   }
 }

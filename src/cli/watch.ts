@@ -15,6 +15,7 @@ import { type Context, contextOf, mirrorFlag, sourceChoices, workshopSettings } 
 import { note, print, printJson, styled, table } from './output.ts';
 import { settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
+import { readerLeft } from './streams.ts';
 
 interface WatchOptions {
   readonly once?: boolean;
@@ -68,7 +69,7 @@ prints a document a line, one for each look. docs/watch.md tells it all.`,
       };
       const context = await contextOf(command, flags);
       if (options.status === true) return printStatus(context, references);
-      const watching = watchContext(context, stopSignal());
+      const watching = watchContext(context, AbortSignal.any([stopSignal(), readerLeft]));
       if (options.once === true) await watchOnce(context, watching);
       else await watchUntilStopped(context, watching);
     });

@@ -1,8 +1,10 @@
 import { execFileSync } from 'node:child_process';
+import { existsSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { createProgram } from '../../src/cli/program.ts';
-import { CHECKOUT, kiln, pathWithout } from '../support/kiln.ts';
+import { baseEnvironment, run } from '../../src/platform/process.ts';
+import { CHECKOUT, freshDirectory, kiln, pathWithout } from '../support/kiln.ts';
 
 const COMMANDS = (await createProgram()).commands.map((command) => command.name());
 
@@ -45,6 +47,44 @@ describe('output that nobody reads to its end', () => {
       },
     );
     expect(shown).toBe('# recipes/linux-2.4.22.yaml, expanded\n');
+  });
+
+  it.each(['build none', 'build none --json'])(
+    'hides no failure: kiln %s exits as it does elsewhere',
+    async (line) => {
+      const script = `"$0" ${line} 2>&1 | true; exit "\${PIPESTATUS[0]}"`;
+      const { exitCode } = await run('bash', ['-c', script, join(CHECKOUT, 'kiln')]);
+      expect(exitCode).toBe(2);
+    },
+  );
+
+  it('stops no build: it goes on without an audience, and publishes', async () => {
+    const home = freshDirectory('unread');
+    // Without a boot: that would take most of the time.
+    const env = { ...baseEnvironment(), PATH: pathWithout((name) => name.startsWith('qemu-system')) };
+    const script = `"$0" build --home "$1" sample:ne2k 2>&1 | head -n 1 >/dev/null; exit "\${PIPESTATUS[0]}"`;
+    const { exitCode } = await run('bash', ['-c', script, join(CHECKOUT, 'kiln'), home], { env });
+    expect(exitCode).toBe(0);
+    expect(existsSync(join(home, 'tftp/sample/ne2k/vmlinuz'))).toBe(true);
+  }, 120_000);
+});
+
+describe('output that a full disk swallows', () => {
+  it('is an error where results are lost, and none where progress is', async () => {
+    const kilnTo = (redirection: string) =>
+      run('/bin/sh', ['-c', `"$0" recipes ${redirection}`, join(CHECKOUT, 'kiln')]);
+    const lost = await kilnTo('>/dev/full');
+    expect(lost.exitCode).toBe(1);
+    expect(lost.tail).toEqual([expect.stringMatching(/^error: standard output can't be written to: ENOSPC/)]);
+    expect((await kilnTo('2>/dev/full')).exitCode).toBe(0);
+  });
+});
+
+describe('a command', () => {
+  it('leaves nothing in the directory of temporary files, and takes no code from there', async () => {
+    const TMPDIR = freshDirectory('tmp');
+    expect((await kiln(['recipes'], { TMPDIR })).code).toBe(0);
+    expect(readdirSync(TMPDIR)).toEqual([]);
   });
 });
 
