@@ -4,6 +4,7 @@ import type { Redis } from 'ioredis';
 import type { BuildEvent } from '../pipeline/events.ts';
 import { ownIdentity } from '../platform/identity.ts';
 import {
+  ANY_COUNT,
   type Carried,
   EVERY_DELIVERY,
   type Payload,
@@ -178,8 +179,7 @@ export class BullmqHand implements Hand {
       autorun: false,
       lockDuration: this.leaseMs,
       stalledInterval: this.#stalledCheckMs,
-      // How often a job may lose its worker is for the record to say.
-      maxStalledCount: 1_000_000,
+      maxStalledCount: ANY_COUNT,
     });
     carrier.on('error', () => undefined);
     this.#carriers.set(name, carrier);

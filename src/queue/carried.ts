@@ -56,3 +56,6 @@ export function tokenOf(delivery: string, started: number): number {
 
 /** In a token's place: every delivery of a dispatch is to be stopped, because the job is cancelled. */
 export const EVERY_DELIVERY = '9007199254740991';
+
+/** BullMQ's bound on how often a job may lose its worker, out of the way: that is for the record to say. */
+export const ANY_COUNT = 1_000_000;

@@ -1,6 +1,6 @@
-import { Queue as BullQueue, QueueEvents } from 'bullmq';
+import { Queue as BullQueue, QueueEvents, Worker } from 'bullmq';
 import type { Redis } from 'ioredis';
-import type { Carried, Progress, Returned } from './carried.ts';
+import { ANY_COUNT, type Carried, type Progress, type Returned } from './carried.ts';
 import type { RedisNames } from './redis.ts';
 
 /** What workers say of a delivery, and what BullMQ has noticed of it. */
@@ -38,9 +38,13 @@ export async function forgetCompleted(
     .exec();
 }
 
+/** How often it is looked whose lock has run out. Workers look too, but the last one that dies can't. */
+const LOOK_FOR_STALLED_MS = 1000;
+
 interface Route {
   readonly queue: CarriedQueue;
   readonly events: QueueEvents;
+  readonly stalledCheck: Worker;
 }
 
 /** The queues in Redis, one for each set of labels that jobs require, and what is heard of them. */
@@ -86,7 +90,16 @@ export class Routes {
     const events = new QueueEvents(name, { connection: this.#redis, prefix });
     queue.on('error', () => undefined);
     events.on('error', () => undefined);
-    await Promise.all([queue.waitUntilReady(), events.waitUntilReady()]);
+    // It takes no job: what a worker has lost is given back to those that do.
+    const stalledCheck = new Worker(name, null, {
+      connection: this.#redis,
+      prefix,
+      autorun: false,
+      stalledInterval: LOOK_FOR_STALLED_MS,
+      maxStalledCount: ANY_COUNT,
+    });
+    stalledCheck.on('error', () => undefined);
+    await Promise.all([queue.waitUntilReady(), events.waitUntilReady(), stalledCheck.waitUntilReady()]);
     events.on('progress', ({ jobId, data }) =>
       this.#hear({ type: 'progress', delivery: jobId, progress: data as unknown as Progress }),
     );
@@ -96,7 +109,8 @@ export class Routes {
     );
     await this.#redis.sadd(this.#names.queues, name);
     if (this.#paused) await queue.pause();
-    return { queue, events };
+    await stalledCheck.startStalledCheckTimer();
+    return { queue, events, stalledCheck };
   }
 
   /** Whether workers are given anything. */
@@ -110,7 +124,8 @@ export class Routes {
 
   async close(): Promise<void> {
     for (const opening of this.#routes.values()) {
-      const { queue, events } = await opening;
+      const { queue, events, stalledCheck } = await opening;
+      await stalledCheck.close(true).catch(() => undefined);
       await events.close().catch(() => undefined);
       await queue.close().catch(() => undefined);
     }

@@ -14,7 +14,7 @@ import {
 import type { Hearing } from './hearing.ts';
 import { isSettled, type Job, type Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
-import { finish, recall } from './machine.ts';
+import { finish, lapse, recall } from './machine.ts';
 import { Preparing } from './preparing.ts';
 import { queueName, type RedisNames, tellToStop } from './redis.ts';
 import type { Heard, Routes } from './routes.ts';
@@ -116,6 +116,8 @@ export class Sending {
       const last = delivery.progress as unknown as Progress;
       return this.#hear({ type: 'progress', delivery: delivery.id, progress: { ...last, events: [] } });
     }
+    // Nobody has it, and nobody was here to hear that it was lost.
+    if (job.state === 'running') return this.#lapse(job);
     if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
   }
 
@@ -132,6 +134,14 @@ export class Sending {
       return this.#ledger.save(recall(now, 'Redis has lost it: it is sent again'));
     });
     if (back.state === 'waiting') send(back);
+  }
+
+  async #lapse({ id, token }: Job): Promise<void> {
+    await this.#options.hearing.apply(id, (now) =>
+      now.state === 'running' && now.token === token
+        ? lapse(now, `${now.holder?.worker ?? 'its worker'} was lost`)
+        : { refused: 'somebody has it' },
+    );
   }
 
   /** Sends jobs that wait, in their order: when they are due, and when what they need is ready. */

@@ -3,17 +3,21 @@ import { existsSync, readFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { join } from 'node:path';
+import { QueueEvents } from 'bullmq';
 import { afterEach, describe, expect, it } from 'vitest';
+import { BullmqHand } from '../../src/queue/bullmq.ts';
 import { Dispatcher } from '../../src/queue/dispatcher.ts';
 import { DirectoryExchange } from '../../src/queue/exchange.ts';
 import { isSettled } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { connectRedis } from '../../src/queue/redis.ts';
+import { connectedWorkers } from '../../src/queue/workers.ts';
 import { buildJson, freshDirectory, kiln, processesWith } from '../support/kiln.ts';
 import { writeRecipe } from '../support/recipes.ts';
 import { until } from './conformance.ts';
 import { Fleet } from './fleet.ts';
 
+const never = new AbortController().signal;
 const open: Fleet[] = [];
 afterEach(async () => {
   for (const fleet of open.splice(0)) await fleet.stop();
@@ -131,6 +135,45 @@ describe('a fleet', () => {
     expect(await fleet.ended('worker 0')).toBe(143);
     await fleet.startWorker(0);
     expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
+    ledger.close();
+  });
+
+  it('says of a job whose only worker was killed that it waits, and for what', async () => {
+    const fleet = await start(1);
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    const { holder } = ledger.job(id);
+    await fleet.kill('worker 0');
+    expect((await until(ledger, id, ({ state }) => state === 'waiting')).why).toBe(
+      `${holder?.worker} was lost`,
+    );
+    while (connectedWorkers(ledger).length > 0) await ledger.wake.wait(ledger.wake.count, 100, never);
+    const shown = await kiln(['queue', 'show', id, '--home', fleet.home]);
+    expect(shown.stdout).toMatch(/waits for a worker: none is connected/);
+    ledger.close();
+  });
+
+  it('says so as well when its coordinator was away while the worker was lost', async () => {
+    const fleet = await start(1);
+    const { id, ledger } = await add(fleet);
+    await underWay(ledger, id);
+    await fleet.kill('coordinator');
+    await fleet.kill('worker 0');
+    const redis = await connectRedis(fleet.redis.url);
+    const other = await BullmqHand.open({ redis, leaseMs: 3000, stalledCheckMs: 50 });
+    // One who looks whose lock has run out, and takes nothing but what requires no label, as this job does.
+    const events = new QueueEvents('jobs', { connection: redis, prefix: 'kiln' });
+    await events.waitUntilReady();
+    const stalled = new Promise<void>((done) => events.on('stalled', () => done()));
+    await other.take(0);
+    await stalled;
+    await other.close();
+    await events.close();
+    redis.disconnect();
+    expect(ledger.job(id)).toMatchObject({ state: 'running' });
+    await fleet.startCoordinator();
+    const { why } = await until(ledger, id, ({ state }) => state === 'waiting');
+    expect(why).toMatch(/^\S+\/\d+ was lost$/);
     ledger.close();
   });
 
