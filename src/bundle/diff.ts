@@ -2,9 +2,9 @@ import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { type ConfigDifference, diffConfigs } from '../kconfig/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
+import type { StoredBundle } from './find.ts';
 import type { Manifest, SourceRecord } from './manifest.ts';
 import { isModule, readModuleArchive } from './modules.ts';
-import type { StoredBundle } from './store.ts';
 
 /** A number of bytes in either bundle; null where there is no such thing. */
 export interface SizeDifference {

@@ -1,5 +1,16 @@
 export { listMembers, packReproducibly } from './archive.ts';
 export { type BundleDifference, diffBundles, type SizeDifference } from './diff.ts';
+export {
+  bundleDirectory,
+  findBundle,
+  listBundles,
+  readBundle,
+  readBundleIfSound,
+  readStored,
+  type StoredBundle,
+  surveyBundles,
+  type UnreadableBundle,
+} from './find.ts';
 export { inspectBundle, signatureFaults } from './inspect.ts';
 export {
   BOOT_FILES,
@@ -33,17 +44,5 @@ export {
   trustedDirectory,
   trustedKeys,
 } from './signature.ts';
-export {
-  adoptBundle,
-  bundleDirectory,
-  commitBundle,
-  findBundle,
-  listBundles,
-  readBundle,
-  readBundleIfAny,
-  recordFiles,
-  type StoredBundle,
-  writeProvenance,
-  writeRecords,
-} from './store.ts';
+export { adoptBundle, commitBundle, recordFiles, writeProvenance, writeRecords } from './store.ts';
 export { assertBundle, type BundleFault, checkBundle } from './verify.ts';

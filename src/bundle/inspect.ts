@@ -1,9 +1,9 @@
 import { readModule } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
+import type { StoredBundle } from './find.ts';
 import type { PublicKey } from './minisign.ts';
 import { isModule, readModuleArchive } from './modules.ts';
 import { checkSignature, SIGNATURE } from './signature.ts';
-import type { StoredBundle } from './store.ts';
 import { type BundleFault, checkBundle } from './verify.ts';
 
 /**

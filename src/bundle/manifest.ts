@@ -118,6 +118,10 @@ export function formatManifest(manifest: Manifest): string {
   return `${JSON.stringify(manifest, null, 2)}\n`;
 }
 
+/** What to do about a bundle whose manifest can't be read. */
+export const REMAKE =
+  'kiln build of its recipe and variant makes it again; one that no channel needs may be removed by hand';
+
 /** Reads a manifest. @throws KilnError `integrity` when it is not one. */
 export function parseManifest(text: string, file: string): Manifest {
   let value: unknown;
@@ -129,7 +133,7 @@ export function parseManifest(text: string, file: string): Manifest {
   const manifest = value as Manifest | undefined;
   if (manifest?.format !== 'kiln-bundle/1' || typeof manifest.files !== 'object') {
     throw new KilnError('integrity', `${file} is not the manifest of a bundle`, {
-      hint: 'kiln verify names what else is damaged; kiln build makes the bundle again',
+      hint: REMAKE,
     });
   }
   assertNames(manifest, file);

@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { list } from 'tar';
-import type { StoredBundle } from './store.ts';
+import type { StoredBundle } from './find.ts';
 
 /** A member of a bundle's module archive. */
 export interface ModuleMember {

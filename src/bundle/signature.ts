@@ -1,4 +1,4 @@
-import { link, mkdir, open, readdir, readFile, rm } from 'node:fs/promises';
+import { link, mkdir, open, readdir, readFile, rm, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { readTextIfAny, syncDirectory, temporaryBeside, writeFileAtomic } from '../platform/files.ts';
@@ -112,8 +112,17 @@ export async function checkSignature(
   directory: string,
   trusted: readonly PublicKey[],
 ): Promise<SignatureVerdict | { readonly status: 'unsigned' }> {
-  const text = await readTextIfAny(join(directory, SIGNATURE));
-  const sums = await readTextIfAny(join(directory, 'SHA256SUMS'));
+  const text = await readIfFile(join(directory, SIGNATURE));
+  const sums = await readIfFile(join(directory, 'SHA256SUMS'));
   if (text === undefined || sums === undefined) return { status: 'unsigned' };
   return checkSignatureText(Buffer.from(sums), text, trusted);
+}
+
+/** What has a file's name and is none, a directory say, signs nothing. */
+async function readIfFile(path: string): Promise<string | undefined> {
+  const isFile = await stat(path).then(
+    (found) => found.isFile(),
+    () => false,
+  );
+  return isFile ? readTextIfAny(path) : undefined;
 }

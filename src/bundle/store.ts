@@ -1,33 +1,16 @@
-import { readFile, writeFile } from 'node:fs/promises';
+import { writeFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { digestFile } from '../platform/digest.ts';
 import { explainDisk } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
-import { exists, listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
+import { exists, listIfAny, temporaryBeside } from '../platform/files.ts';
 import { discard, disk, type FileSystem, makeDirectories } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import {
-  type FileRecord,
-  formatManifest,
-  formatSums,
-  type Manifest,
-  parseManifest,
-  UNLISTED,
-} from './manifest.ts';
+import { bundleDirectory, readBundle, readBundleIfSound, type StoredBundle } from './find.ts';
+import { type FileRecord, formatManifest, formatSums, type Manifest, UNLISTED } from './manifest.ts';
 import { type FileChecksums, formatProvenance, formatSbom, PROVENANCE, SBOM } from './provenance.ts';
 import { SIGNATURE, signatureOf, signingKey } from './signature.ts';
 import { assertBundle, checkBundle } from './verify.ts';
-
-/** A bundle in the store. */
-export interface StoredBundle {
-  readonly directory: string;
-  readonly manifest: Manifest;
-}
-
-/** Where a bundle is, or will be. */
-export function bundleDirectory(home: Home, recipe: string, variant: string, id: string): string {
-  return join(home.bundles, recipe, variant, id);
-}
 
 /** Size and digest of every file of a directory that a manifest lists. */
 export async function recordFiles(directory: string): Promise<Record<string, FileRecord>> {
@@ -56,7 +39,7 @@ export async function commitBundle(
   const { recipe, variant, id } = manifest;
   const directory = bundleDirectory(home, recipe, variant, id);
   try {
-    if (await isWhole(directory)) {
+    if (await isWhole(directory, id)) {
       await fs.removeTree(staged);
       // Who put it there may have been stopped before this.
       await fs.sync(dirname(directory));
@@ -87,7 +70,7 @@ export async function adoptBundle(
 ): Promise<StoredBundle> {
   const { recipe, variant, id } = manifest;
   const directory = bundleDirectory(home, recipe, variant, id);
-  if (await isWhole(directory)) return sameBundle(await readBundle(directory), from, manifest);
+  if (await isWhole(directory, id)) return sameBundle(await readBundle(directory), from, manifest);
   const parent = dirname(directory);
   await makeDirectories(fs, parent);
   const staged = temporaryBeside(directory);
@@ -135,18 +118,10 @@ async function moveIn(fs: FileSystem, staged: string, directory: string): Promis
   await fs.removeTree(aside);
 }
 
-async function isWhole(directory: string): Promise<boolean> {
-  if (!(await exists(join(directory, 'manifest.json')))) return false;
-  try {
-    const { manifest } = await readBundle(directory);
-    return (
-      (await exists(join(directory, SIGNATURE))) && (await checkBundle(directory, manifest)).length === 0
-    );
-  } catch (error) {
-    // A manifest that can't be read is damage as well.
-    if (error instanceof KilnError) return false;
-    throw error;
-  }
+async function isWhole(directory: string, id: string): Promise<boolean> {
+  const bundle = await readBundleIfSound(directory);
+  if (bundle?.manifest.id !== id || !(await exists(join(directory, SIGNATURE)))) return false;
+  return (await checkBundle(directory, bundle.manifest)).length === 0;
 }
 
 /** Writes a file durably, whether or not there is one: what it is in is no bundle yet. */
@@ -178,79 +153,4 @@ export async function writeRecords(
   const { size, sha256 } = await digestFile(join(directory, 'manifest.json'));
   const sums = formatSums({ ...manifest.files, 'manifest.json': { size, sha256 } });
   await putFile(fs, join(directory, 'SHA256SUMS'), sums);
-}
-
-/** Reads the bundle at a directory. @throws KilnError `integrity` when its manifest is missing or damaged. */
-export async function readBundle(directory: string): Promise<StoredBundle> {
-  const file = join(directory, 'manifest.json');
-  return { directory, manifest: parseManifest(await readFile(file, 'utf8'), file) };
-}
-
-/**
- * Every stored bundle, of one recipe or of all, sorted by recipe, variant and id.
- * @param read what reads a manifest, if there is one: who lists often may remember what it has read
- */
-export async function listBundles(
-  home: Home,
-  recipe?: string,
-  read: (directory: string) => Promise<StoredBundle | undefined> = readBundleIfAny,
-): Promise<StoredBundle[]> {
-  const directories: string[] = [];
-  for (const recipeName of recipe === undefined ? await listIfAny(home.bundles) : [recipe]) {
-    for (const variant of await listIfAny(join(home.bundles, recipeName))) {
-      for (const id of await listIfAny(join(home.bundles, recipeName, variant))) {
-        // What is being removed has left its name by then.
-        if (!id.startsWith('.')) directories.push(bundleDirectory(home, recipeName, variant, id));
-      }
-    }
-  }
-  const bundles: (StoredBundle | undefined)[] = [];
-  for (let from = 0; from < directories.length; from += READS_AT_ONCE) {
-    const some = directories.slice(from, from + READS_AT_ONCE);
-    bundles.push(...(await Promise.all(some.map(read))));
-  }
-  return bundles.filter((bundle) => bundle !== undefined);
-}
-
-/** Files that are open at the same time. */
-const READS_AT_ONCE = 64;
-
-/** Reads the bundle at a directory; undefined where there is none. */
-export async function readBundleIfAny(directory: string): Promise<StoredBundle | undefined> {
-  const file = join(directory, 'manifest.json');
-  const text = await readTextIfAny(file);
-  return text === undefined ? undefined : { directory, manifest: parseManifest(text, file) };
-}
-
-/**
- * Finds a bundle by its id, by `recipe/variant/id`, or by the path of its directory.
- * @throws KilnError `usage` when there is none, or more than one, of that id.
- */
-export async function findBundle(home: Home, reference: string): Promise<StoredBundle> {
-  if (reference.includes('/') && (await exists(join(reference, 'manifest.json'))))
-    return readBundle(reference);
-  const inStore = join(home.bundles, reference);
-  if (reference.split('/').length === 3 && (await exists(join(inStore, 'manifest.json')))) {
-    return readBundle(inStore);
-  }
-  const found: string[] = [];
-  for (const recipe of await listIfAny(home.bundles)) {
-    for (const variant of await listIfAny(join(home.bundles, recipe))) {
-      const directory = bundleDirectory(home, recipe, variant, reference);
-      if (!reference.includes('/') && (await exists(join(directory, 'manifest.json')))) found.push(directory);
-    }
-  }
-  const [only, ...others] = found;
-  if (only === undefined) {
-    throw new KilnError('usage', `there is no bundle ${reference} in ${home.bundles}`, {
-      hint: 'kiln bundles lists those that there are, kiln recipes the recipes',
-    });
-  }
-  if (others.length > 0) {
-    throw new KilnError('usage', `more than one bundle has the id ${reference}`, {
-      lines: found,
-      hint: 'name it as recipe/variant/id',
-    });
-  }
-  return readBundle(only);
 }

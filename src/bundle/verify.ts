@@ -1,4 +1,4 @@
-import { readFile } from 'node:fs/promises';
+import { lstat, readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { digestFile, sha256 } from '../platform/digest.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
@@ -27,10 +27,13 @@ export async function checkBundle(
   for (const name of names) {
     const wanted = manifest.files[name];
     if (wanted === undefined) continue;
-    const found = await digestIfAny(join(directory, name));
-    if (found === undefined) {
-      faults.push({ file: name, problem: 'missing', sentence: `${name} is missing` });
-    } else if (found.size !== wanted.size || found.sha256 !== wanted.sha256) {
+    const fault = await kindFault(directory, name);
+    if (fault !== undefined) {
+      faults.push(fault);
+      continue;
+    }
+    const found = await digestFile(join(directory, name));
+    if (found.size !== wanted.size || found.sha256 !== wanted.sha256) {
       faults.push({
         file: name,
         problem: 'damaged',
@@ -49,18 +52,18 @@ async function checkRecords(directory: string, manifest: Manifest): Promise<Bund
       faults.push({ file: name, problem: 'unexpected', sentence: `${name} is not in the manifest` });
     }
   }
+  for (const name of UNLISTED) {
+    const fault = await kindFault(directory, name);
+    // Whether a signature or a log is wanted is for others to say.
+    if (fault?.problem === 'damaged' || (fault !== undefined && SUMMED.includes(name))) faults.push(fault);
+  }
+  if (faults.some(({ file }) => SUMMED.includes(file))) return faults;
   const bytes = await readFile(join(directory, 'manifest.json'));
   const expected = formatSums({
     ...manifest.files,
     'manifest.json': { size: bytes.length, sha256: sha256(bytes) },
   });
-  const sums = await readFile(join(directory, 'SHA256SUMS'), 'utf8').catch((error: unknown) => {
-    if (hasErrno(error, 'ENOENT')) return undefined;
-    throw error;
-  });
-  if (sums === undefined) {
-    faults.push({ file: 'SHA256SUMS', problem: 'missing', sentence: 'SHA256SUMS is missing' });
-  } else if (sums !== expected) {
+  if ((await readFile(join(directory, 'SHA256SUMS'), 'utf8')) !== expected) {
     faults.push({
       file: 'SHA256SUMS',
       problem: 'damaged',
@@ -70,13 +73,22 @@ async function checkRecords(directory: string, manifest: Manifest): Promise<Bund
   return faults;
 }
 
-async function digestIfAny(path: string): Promise<{ size: number; sha256: string } | undefined> {
-  try {
-    return await digestFile(path);
-  } catch (error) {
-    if (hasErrno(error, 'ENOENT')) return undefined;
+/** What no bundle is without. */
+const SUMMED: readonly string[] = ['manifest.json', 'SHA256SUMS'];
+
+/**
+ * Why what has a file's name is no file; undefined for a file. A symlink is none, whatever it leads to: it would be
+ * served, a server that chroots can't follow it, and what it leads to may change.
+ */
+async function kindFault(directory: string, name: string): Promise<BundleFault | undefined> {
+  const found = await lstat(join(directory, name)).catch((error: unknown) => {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR')) return undefined;
     throw error;
-  }
+  });
+  if (found === undefined) return { file: name, problem: 'missing', sentence: `${name} is missing` };
+  if (found.isFile()) return undefined;
+  const is = found.isSymbolicLink() ? 'a symlink' : found.isDirectory() ? 'a directory' : 'something else';
+  return { file: name, problem: 'damaged', sentence: `${name} is ${is}, not a file` };
 }
 
 /** @throws KilnError `integrity` that lists what is wrong, when anything is. */

@@ -1,9 +1,9 @@
 import type { Command } from 'commander';
-import { listBundles } from '../bundle/index.ts';
+import { surveyBundles } from '../bundle/index.ts';
 import { gatesOf } from '../pipeline/gates.ts';
 import { listStates } from '../publish/index.ts';
 import { contextOf } from './context.ts';
-import { formatBytes, print, printJson, styled, table } from './output.ts';
+import { formatBytes, note, print, printJson, styled, table } from './output.ts';
 
 export function registerBundles(program: Command): void {
   const command = program
@@ -13,8 +13,10 @@ export function registerBundles(program: Command): void {
     .action(async (recipe: string | undefined) => {
       const { home, json } = await contextOf(command);
       const channels = await listStates(home);
+      const store = await surveyBundles(home, recipe);
+      for (const { sentence } of store.unreadable) note(`${styled('yellow', 'warning:')} ${sentence}`);
       const bundles = await Promise.all(
-        (await listBundles(home, recipe)).map(async ({ directory, manifest }) => ({
+        store.bundles.map(async ({ directory, manifest }) => ({
           id: manifest.id,
           recipe: manifest.recipe,
           variant: manifest.variant,

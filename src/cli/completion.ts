@@ -1,5 +1,5 @@
 import { Argument, type Command, Option } from 'commander';
-import { listBundles } from '../bundle/index.ts';
+import { surveyBundles } from '../bundle/index.ts';
 import { loadRecipe, recipeNames } from '../pipeline/recipes.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
@@ -55,7 +55,7 @@ const WORDS: Readonly<Record<NameKind, (home: Home) => Promise<string[]>>> = {
     }
     return words;
   },
-  bundles: async (home) => (await listBundles(home)).map(({ manifest }) => manifest.id),
+  bundles: async (home) => (await surveyBundles(home)).bundles.map(({ manifest }) => manifest.id),
   channels: (home) => channelNames(home),
   async jobs(home) {
     if (!hasLedger(home)) return [];

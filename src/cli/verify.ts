@@ -1,13 +1,16 @@
+import { basename } from 'node:path';
 import type { Command } from 'commander';
 import {
   type BundleFault,
   findBundle,
   inspectBundle,
-  listBundles,
   type StoredBundle,
+  surveyBundles,
   trustedKeys,
+  type UnreadableBundle,
 } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
+import { exists } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import {
   inspectServing,
@@ -64,11 +67,18 @@ Exits with 4 when anything is missing, damaged, unsigned or unexpected. What Kil
       const { home, json } = await contextOf(command);
       const repairs = options.repair === true ? await repair(home) : undefined;
       const policy = await policyOf(home, options.policy);
-      const bundles =
+      const { bundles, unreadable } =
         references.length === 0
-          ? await listBundles(home)
-          : await Promise.all(references.map((reference) => findBundle(home, reference)));
-      const reports = await inspectAll(home, bundles, policy, json ? () => undefined : print);
+          ? await surveyBundles(home)
+          : {
+              bundles: await Promise.all(references.map((reference) => findBundle(home, reference))),
+              unreadable: [],
+            };
+      const say = json ? () => undefined : print;
+      const reports = [
+        ...(await inspectAll(home, bundles, policy, say)),
+        ...reportUnreadable(unreadable, say),
+      ];
       const serving = references.length === 0 ? await inspectServing(home) : undefined;
       const ok =
         reports.every(({ faults, objections: against = [] }) => faults.length + against.length === 0) &&
@@ -82,11 +92,24 @@ Exits with 4 when anything is missing, damaged, unsigned or unexpected. What Kil
           ok,
         });
       } else {
-        if (bundles.length === 0) print('No bundles yet: kiln build makes them.');
+        if (reports.length === 0) print('No bundles yet: kiln build makes them.');
         for (const text of [...servingLines(serving), ...repairLines(repairs)]) print(text);
       }
       process.exitCode = ok ? 0 : 4;
     });
+}
+
+/** What should be bundles and can't be read as such. */
+function reportUnreadable(
+  unreadable: readonly UnreadableBundle[],
+  say: (text: string) => void,
+): BundleReport[] {
+  return unreadable.map(({ directory, sentence }) => {
+    const bundle = basename(directory);
+    say(`${bundle}  ${styled('red', 'damaged', process.stdout)}`);
+    say(`  ${sentence}`);
+    return { bundle, directory, files: 0, faults: [{ file: 'manifest.json', problem: 'damaged', sentence }] };
+  });
 }
 
 async function policyOf(home: Home, given: boolean | string | undefined): Promise<Policy | undefined> {
@@ -109,7 +132,12 @@ async function inspectAll(
   const reports: BundleReport[] = [];
   for (const bundle of bundles) {
     const { directory, manifest } = bundle;
-    const faults = await inspectBundle(bundle, trusted);
+    let faults = await inspectBundle(bundle, trusted);
+    if (faults.length > 0) {
+      // Removed or made again while it was read?
+      if (!(await exists(directory))) continue;
+      faults = await inspectBundle(bundle, trusted);
+    }
     const against = policy === undefined ? undefined : await objections(home, bundle, policy);
     const files = Object.keys(manifest.files).length;
     reports.push({
@@ -139,13 +167,14 @@ function verdict(faults: readonly BundleFault[], against: readonly string[] | un
 
 function servingLines(serving: ServingReport | undefined): string[] {
   if (serving === undefined) return [];
-  const { channels, faults, foreign } = serving;
+  const { channels, faults, foreign, notes } = serving;
   const state =
     faults.length === 0 ? styled('green', 'ok', process.stdout) : styled('red', 'wrong', process.stdout);
   return [
     `TFTP root  ${channels.length} channels  ${state}`,
     ...faults.map(({ sentence }) => `  ${sentence}`),
     ...foreign.map((path) => `  not Kiln's: ${path}`),
+    ...notes.map((text) => `  note: ${text}`),
   ];
 }
 

@@ -5,11 +5,11 @@ import {
   checkBundle,
   commitBundle,
   type Manifest,
-  readBundle,
+  readBundleIfSound,
   type StoredBundle,
 } from '../bundle/index.ts';
 import { type Initrd, kitEntries, makeInitrd } from '../initrd/index.ts';
-import { exists, removeTree } from '../platform/files.ts';
+import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import type { Variant } from '../recipe/variants.ts';
 import { assemble } from './assemble.ts';
@@ -32,9 +32,8 @@ export async function storedBundle(
   keys: VariantKeys,
 ): Promise<StoredBundle | undefined> {
   const directory = bundleDirectory(home, variant.recipe.name, variant.name, keys.id);
-  if (!(await exists(join(directory, 'manifest.json')))) return undefined;
-  const bundle = await readBundle(directory);
-  if (bundle.manifest.key !== keys.bundle) return undefined;
+  const bundle = await readBundleIfSound(directory);
+  if (bundle?.manifest.key !== keys.bundle) return undefined;
   return (await checkBundle(directory, bundle.manifest)).length === 0 ? bundle : undefined;
 }
 
@@ -175,8 +174,9 @@ async function keepRejected(home: Home, staged: string, manifest: Manifest): Pro
 async function reportRebuild(job: VariantJob, made: Manifest): Promise<void> {
   if (!job.rebuild) return;
   const directory = bundleDirectory(job.home, made.recipe, made.variant, made.id);
-  if (!(await exists(join(directory, 'manifest.json')))) return;
-  const { manifest } = await readBundle(directory);
+  const stored = await readBundleIfSound(directory);
+  if (stored === undefined) return;
+  const { manifest } = stored;
   const differing = Object.keys(made.files).filter(
     (name) => made.files[name]?.sha256 !== manifest.files[name]?.sha256,
   );

@@ -1,5 +1,5 @@
 /** Names in the TFTP root that are no channels: bundles, the nodes of canary lists, PXELINUX's directory. */
-const RESERVED = ['bundles', 'nodes', 'pxelinux.cfg'];
+const RESERVED = ['bundles', 'nodes', 'pxelinux.cfg', 'pxelinux.0', 'ldlinux.c32'];
 
 /** What a channel's name is, in words. */
 export const CHANNEL_NAME = `a path below the TFTP root of letters, digits, ".", "_" and "-", at most 200 characters, not under ${RESERVED.join('/, ')}/, e.g. lts/stable`;

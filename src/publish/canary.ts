@@ -1,4 +1,6 @@
 import { dirname, join, posix } from 'node:path';
+import { z } from 'zod';
+import { isChannelName } from '../platform/channel-name.ts';
 import { KilnError } from '../platform/errors.ts';
 import { readTextIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../platform/filesystem.ts';
@@ -6,6 +8,8 @@ import type { Home } from '../platform/home.ts';
 import { type ChangeOptions, change, stamp } from './change.ts';
 import { checkChannelName, readState, unknownChannel } from './channels.ts';
 import { assertPlaceForLink } from './flip.ts';
+
+const MAC = /^([0-9a-f]{2}-){5}[0-9a-f]{2}$/;
 
 /** A node that follows a channel of its own, whatever the others boot. */
 export interface Canary {
@@ -17,10 +21,21 @@ export interface Canary {
   readonly reason: string;
 }
 
-interface CanaryFile {
-  readonly format: 'kiln-canaries/1';
-  readonly nodes: readonly Canary[];
-}
+const canaryFileSchema = z.object({
+  format: z.literal('kiln-canaries/1'),
+  nodes: z.array(
+    z.object({
+      // Both become paths.
+      mac: z.string().regex(MAC),
+      channel: z.string().refine(isChannelName),
+      at: z.string(),
+      by: z.string(),
+      reason: z.string(),
+    }),
+  ),
+});
+
+type CanaryFile = z.infer<typeof canaryFileSchema>;
 
 function canaryFile(home: Home): string {
   return join(home.channels, '.canaries.json');
@@ -32,8 +47,8 @@ export async function readCanaries(home: Home): Promise<readonly Canary[]> {
   const text = await readTextIfAny(file);
   if (text === undefined) return [];
   try {
-    const list = JSON.parse(text) as CanaryFile;
-    if (list.format === 'kiln-canaries/1') return list.nodes;
+    const list = canaryFileSchema.safeParse(JSON.parse(text));
+    if (list.success) return list.data.nodes;
   } catch {
     // Told below, as any other text that is no list.
   }
@@ -149,6 +164,6 @@ export async function assertCanaryChannels(home: Home): Promise<void> {
 /** `AA:BB:CC:DD:EE:FF` or with dashes, as PXELINUX writes it. @throws KilnError `usage` */
 export function parseMac(text: string): string {
   const mac = text.toLowerCase().replaceAll(':', '-');
-  if (/^([0-9a-f]{2}-){5}[0-9a-f]{2}$/.test(mac)) return mac;
+  if (MAC.test(mac)) return mac;
   throw new KilnError('usage', `${text} is no MAC address`, { hint: 'e.g. 52:54:00:12:34:56' });
 }

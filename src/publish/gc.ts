@@ -1,4 +1,4 @@
-import { stat } from 'node:fs/promises';
+import { realpath, stat } from 'node:fs/promises';
 import { basename, dirname, join } from 'node:path';
 import { bundleDirectory, listBundles, type StoredBundle } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -73,8 +73,10 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
   const cache = await cacheGarbage(home, options);
   const needed = neededByChannels(await listChannels(home), options);
   for (const { below, path, kind } of await walkTftp(home)) {
-    const id = kind === 'symlink' ? bundleOfLink(below, (await readlinkIfAny(path)) ?? '') : undefined;
-    if (id !== undefined && !needed.has(id)) needed.set(id, `${below} in the TFTP root leads to it`);
+    if (kind !== 'symlink') continue;
+    for (const id of await bundlesOfLink(home, below, path)) {
+      if (!needed.has(id)) needed.set(id, `${below} in the TFTP root leads to it`);
+    }
   }
   const bundles = await listBundles(home);
   const garbage: Garbage[] = [];
@@ -105,6 +107,28 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
       .map(({ manifest: { id } }) => ({ bundle: id, why: needed.get(id) ?? '' })),
     notes: cache.notes,
   };
+}
+
+/**
+ * The bundles that a symlink leads into, whoever made it: by what it says, and by where it ends, by way of other links
+ * or of an absolute path, in the TFTP root or in the store.
+ */
+async function bundlesOfLink(home: Home, below: string, path: string): Promise<string[]> {
+  const said = bundleOfLink(below, (await readlinkIfAny(path)) ?? '');
+  const end = await realPathIfAny(path);
+  const [served] = within(await realPathIfAny(join(home.tftp, 'bundles')), end);
+  const [, , stored] = within(await realPathIfAny(home.bundles), end);
+  return [said, served, stored].filter((id) => id !== undefined);
+}
+
+/** The names on the way from a directory to a path below it; none for one that is not. */
+function within(directory: string | undefined, path: string | undefined): string[] {
+  if (directory === undefined || !path?.startsWith(`${directory}/`)) return [];
+  return path.slice(directory.length + 1).split('/');
+}
+
+async function realPathIfAny(path: string): Promise<string | undefined> {
+  return (await exists(path)) ? realpath(path) : undefined;
 }
 
 /** Why a bundle that no channel needs stays all the same. Takes its variant's build lock, so that nobody publishes it meanwhile. */

@@ -1,6 +1,6 @@
-import { realpath } from 'node:fs/promises';
-import { isAbsolute, join, relative } from 'node:path';
-import { listBundles, type StoredBundle } from '../bundle/index.ts';
+import { realpath, stat } from 'node:fs/promises';
+import { dirname, isAbsolute, join, relative } from 'node:path';
+import { type StoredBundle, surveyBundles } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readlinkIfAny } from '../platform/files.ts';
 import { disk, isTemporary } from '../platform/filesystem.ts';
@@ -27,6 +27,8 @@ export interface ServingReport {
   readonly faults: readonly ServingFault[];
   /** Below the TFTP root, and not put there by Kiln; a loader's files, say. */
   readonly foreign: readonly string[];
+  /** What may keep a server from serving, where that depends on the user it runs as. */
+  readonly notes: readonly string[];
 }
 
 /**
@@ -34,6 +36,15 @@ export interface ServingReport {
  * served files, links that dangle or leave the root, and what Kiln did not put there. Changes nothing.
  */
 export async function inspectServing(home: Home): Promise<ServingReport> {
+  const report = await inspectOnce(home);
+  if (report.faults.length === 0) return report;
+  // It takes no lock, so it may have seen half of a publish or of a gc: a fault is there at a second look as well.
+  const again = await inspectOnce(home);
+  const before = new Set(report.faults.map(({ sentence }) => sentence));
+  return { ...again, faults: again.faults.filter(({ sentence }) => before.has(sentence)) };
+}
+
+async function inspectOnce(home: Home): Promise<ServingReport> {
   const faults: ServingFault[] = [];
   const own = new Set<string>();
   const channels = await channelNames(home);
@@ -41,15 +52,11 @@ export async function inspectServing(home: Home): Promise<ServingReport> {
     own.add(channel);
     faults.push(...(await inspectChannel(home, channel)));
   }
-  for (const [link, target] of await canaryLinks(home)) {
-    own.add(link);
-    const is = await readlinkIfAny(join(home.tftp, link));
-    if (is === target) continue;
-    const path = relative(home.root, join(home.tftp, link));
-    faults.push({ path, sentence: `${link} is not the link to ${target} that the canary list asks for` });
-  }
+  const canaries = await inspectCanaries(home);
+  for (const link of canaries.links) own.add(link);
+  faults.push(...canaries.faults);
   const entries = await walkTftp(home);
-  const stored = new Map((await listBundles(home)).map((bundle) => [bundle.manifest.id, bundle]));
+  const stored = new Map((await surveyBundles(home)).bundles.map((bundle) => [bundle.manifest.id, bundle]));
   const foreign: string[] = [];
   for (const entry of entries) {
     if (entry.kind === 'symlink') faults.push(...(await inspectLink(home, entry)));
@@ -57,7 +64,40 @@ export async function inspectServing(home: Home): Promise<ServingReport> {
     if (!verdict) foreign.push(entry.below);
     else if (entry.below.startsWith('bundles/')) faults.push(...(await inspectServed(home, entry, stored)));
   }
-  return { channels, faults: unique(faults), foreign };
+  return { channels, faults: unique(faults), foreign, notes: await closedDirectories(home, entries) };
+}
+
+/** The links of the canary list, and what is wrong with them or with the list itself. */
+async function inspectCanaries(
+  home: Home,
+): Promise<{ readonly links: readonly string[]; readonly faults: readonly ServingFault[] }> {
+  try {
+    const wanted = await canaryLinks(home);
+    const faults: ServingFault[] = [];
+    for (const [link, target] of wanted) {
+      if ((await readlinkIfAny(join(home.tftp, link))) === target) continue;
+      const path = relative(home.root, join(home.tftp, link));
+      faults.push({ path, sentence: `${link} is not the link to ${target} that the canary list asks for` });
+    }
+    return { links: [...wanted.keys()], faults };
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    const path = relative(home.root, error.place?.file ?? home.channels);
+    return { links: [], faults: [{ path, sentence: `${path}: ${error.message}` }] };
+  }
+}
+
+/** The directories on the way to what is served, and below it, that other users may not enter. */
+async function closedDirectories(home: Home, entries: readonly TftpEntry[]): Promise<string[]> {
+  const paths = entries.filter(({ kind }) => kind === 'directory').map(({ path }) => path);
+  for (let path = home.tftp; dirname(path) !== path; path = dirname(path)) paths.unshift(path);
+  const notes: string[] = [];
+  for (const path of paths) {
+    const found = await stat(path).catch(() => undefined);
+    if (found === undefined || (found.mode & 0o001) !== 0) continue;
+    notes.push(`a TFTP server that runs as a user of its own can't enter ${path}: chmod o+x ${path}`);
+  }
+  return notes;
 }
 
 /** One channel: its history can be read, its link says what that says, and what it leads to is whole. */
@@ -101,7 +141,7 @@ async function inspectModules(home: Home, bundle: StoredBundle, channel: string)
 
 function servedFault(home: Home, bundle: StoredBundle, name: string, channel?: string): ServingFault {
   const path = relative(home.root, join(servedDirectory(home.tftp, bundle.manifest.id), name));
-  const sentence = `${path} is missing or not what the manifest says`;
+  const sentence = `${path} is missing or not what the manifest says, or not for everyone to read`;
   return { ...(channel === undefined ? {} : { channel }), path, sentence };
 }
 

@@ -3,7 +3,7 @@ import {
   adoptBundle,
   assertBundle,
   bundleDirectory,
-  readBundle,
+  readStored,
   type StoredBundle,
 } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -210,5 +210,5 @@ export async function bundleOf(home: Home, generation: Generation): Promise<Stor
       },
     );
   }
-  return readBundle(directory);
+  return readStored(home, generation.recipe, generation.variant, generation.bundle);
 }

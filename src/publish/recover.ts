@@ -8,13 +8,18 @@ import { channelNames, settleChannel } from './channels.ts';
 /**
  * Settles what crashes left open in all channels, and removes half-made things from the TFTP root. Every
  * change does this for its own channel first; this is for all of them. The caller holds the publish lock.
+ * @param attempt what runs each part of it, and may go on to the next when one fails
  * @returns what was removed
  */
-export async function recover(fs: FileSystem, home: Home): Promise<string[]> {
+export async function recover(
+  fs: FileSystem,
+  home: Home,
+  attempt: (part: () => Promise<unknown>) => Promise<unknown> = (part) => part(),
+): Promise<string[]> {
   for (const channel of await channelNames(home)) {
-    await settleChannel(fs, home, channel);
+    await attempt(() => settleChannel(fs, home, channel));
   }
-  await linkCanaries(fs, home);
+  await attempt(() => linkCanaries(fs, home));
   const swept = await sweepTemporaries(fs, home.channels);
   for (const { path, name } of await walkTftp(home)) {
     if (!isTemporary(name)) continue;

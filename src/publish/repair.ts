@@ -1,10 +1,10 @@
 import { join, relative } from 'node:path';
-import { assertBundle, listBundles, type StoredBundle } from '../bundle/index.ts';
-import { KilnError } from '../platform/errors.ts';
+import { assertBundle, type StoredBundle, surveyBundles } from '../bundle/index.ts';
+import { formatPlace, KilnError } from '../platform/errors.ts';
 import { disk } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { withPublishLock } from './change.ts';
-import { linkPath, listStates, targetOf } from './channels.ts';
+import { channelNames, linkPath, readState, targetOf } from './channels.ts';
 import { mendLink } from './flip.ts';
 import { mendModules, placeModules } from './modules.ts';
 import { bundleOf } from './publish.ts';
@@ -25,34 +25,44 @@ export interface Repairs {
  */
 export async function repair(home: Home): Promise<Repairs> {
   return withPublishLock(home, 'verify --repair', async () => {
-    const done = (await recover(disk, home)).map((path) => `removed ${relative(home.root, path)}`);
+    const done: string[] = [];
     const failed: string[] = [];
-    const attempt = async (action: () => Promise<string[]>) => {
+    // One channel whose history is damaged must not keep the links of the others from being mended.
+    const attempt = async (action: () => Promise<unknown>) => {
       try {
-        done.push(...(await action()));
+        await action();
       } catch (error) {
         if (!(error instanceof KilnError)) throw error;
-        failed.push(error.message);
+        failed.push(
+          error.place === undefined ? error.message : `${formatPlace(error.place)}: ${error.message}`,
+        );
       }
     };
-    for (const bundle of await listBundles(home)) {
-      await attempt(() => repairServed(home, bundle));
+    const removed = await recover(disk, home, attempt);
+    done.push(...removed.map((path) => `removed ${relative(home.root, path)}`));
+    const { bundles, unreadable } = await surveyBundles(home);
+    failed.push(...unreadable.map(({ sentence }) => sentence));
+    for (const bundle of bundles) {
+      await attempt(async () => done.push(...(await repairServed(home, bundle))));
     }
-    for (const { name, current: now } of await listStates(home)) {
-      if (now === null) continue;
-      await attempt(async () => {
-        const bundle = await bundleOf(home, now);
-        const repaired = await repairModules(home, bundle);
-        await assertBundle(bundle.directory, bundle.manifest);
-        await placeBundle(home.tftp, bundle);
-        const target = targetOf(name, now);
-        if ((await disk.readlink(linkPath(home, name))) === target) return repaired;
-        await mendLink(disk, home, name, target);
-        return [...repaired, `pointed ${name} to ${target}`];
-      });
+    for (const name of await channelNames(home)) {
+      await attempt(async () => done.push(...(await repairChannel(home, name))));
     }
-    return { done, failed };
+    return { done, failed: [...new Set(failed)] };
   });
+}
+
+async function repairChannel(home: Home, name: string): Promise<string[]> {
+  const now = (await readState(home, name))?.current ?? undefined;
+  if (now === undefined) return [];
+  const bundle = await bundleOf(home, now);
+  const repaired = await repairModules(home, bundle);
+  await assertBundle(bundle.directory, bundle.manifest);
+  await placeBundle(home.tftp, bundle);
+  const target = targetOf(name, now);
+  if ((await disk.readlink(linkPath(home, name))) === target) return repaired;
+  await mendLink(disk, home, name, target);
+  return [...repaired, `pointed ${name} to ${target}`];
 }
 
 async function repairServed(home: Home, bundle: StoredBundle): Promise<string[]> {

@@ -1,3 +1,4 @@
+import type { Stats } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { BOOT_FILES, checkBundle, type StoredBundle } from '../bundle/index.ts';
 import { hasErrno } from '../platform/errors.ts';
@@ -26,7 +27,8 @@ export async function placeBundle(
   fs: FileSystem = disk,
 ): Promise<void> {
   const directory = servedDirectory(tftpRoot, bundle.manifest.id);
-  if ((await fs.look(directory)) !== undefined) {
+  const found = await fs.look(directory);
+  if (found?.isDirectory()) {
     await replaceDamaged(fs, directory, bundle);
     return;
   }
@@ -39,6 +41,8 @@ export async function placeBundle(
       await linkOrCopy(fs, join(bundle.directory, name), join(temporary, name));
     }
     await fs.sync(temporary);
+    // A symlink in its place, say: a server that chroots can't follow one that leaves the root.
+    if (found !== undefined) await fs.removeTree(directory);
     await fs.rename(temporary, directory);
   } catch (error) {
     await discard(fs, temporary);
@@ -52,6 +56,7 @@ async function replaceDamaged(fs: FileSystem, directory: string, bundle: StoredB
     const temporary = temporaryBeside(join(directory, name));
     try {
       await linkOrCopy(fs, join(bundle.directory, name), temporary);
+      if ((await fs.look(join(directory, name)))?.isDirectory()) await fs.removeTree(join(directory, name));
       await fs.rename(temporary, join(directory, name));
     } catch (error) {
       await discard(fs, temporary);
@@ -63,7 +68,7 @@ async function replaceDamaged(fs: FileSystem, directory: string, bundle: StoredB
   await fs.sync(dirname(directory));
 }
 
-/** Names of served files that are missing or not what the manifest says. */
+/** Names of served files that are missing, not what the manifest says, or not for a server's user to read. */
 export async function servedFaults(
   fs: FileSystem,
   directory: string,
@@ -71,17 +76,22 @@ export async function servedFaults(
 ): Promise<string[]> {
   const faults: string[] = [];
   for (const name of servedFiles(bundle)) {
-    // The same inode as in the store, which was verified a moment ago, needs no second reading.
-    if (await sameFile(fs, join(directory, name), join(bundle.directory, name))) continue;
-    const found = await checkBundle(directory, bundle.manifest, [name], { records: false });
-    if (found.length > 0) faults.push(name);
+    const served = await fs.look(join(directory, name));
+    const stored = await fs.look(join(bundle.directory, name));
+    if (served?.isFile() && isForAll(served)) {
+      // The same inode as in the store, which was verified a moment ago, needs no second reading.
+      if (served.ino === stored?.ino && served.dev === stored.dev) continue;
+      const found = await checkBundle(directory, bundle.manifest, [name], { records: false });
+      if (found.length === 0) continue;
+    }
+    faults.push(name);
   }
   return faults;
 }
 
-async function sameFile(fs: FileSystem, a: string, b: string): Promise<boolean> {
-  const [one, other] = await Promise.all([fs.look(a), fs.look(b)]);
-  return one !== undefined && one.ino === other?.ino && one.dev === other.dev;
+/** TFTP servers run as users of their own. */
+function isForAll({ mode }: Stats): boolean {
+  return (mode & 0o444) === 0o444;
 }
 
 async function linkOrCopy(fs: FileSystem, from: string, to: string): Promise<void> {
@@ -93,4 +103,7 @@ async function linkOrCopy(fs: FileSystem, from: string, to: string): Promise<voi
     await fs.copy(from, to);
     await fs.sync(to);
   }
+  // A store that was copied under a strict umask.
+  const made = await fs.look(to);
+  if (made !== undefined && !isForAll(made)) await fs.chmod(to, 0o444);
 }

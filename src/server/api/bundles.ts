@@ -1,5 +1,5 @@
 import { stat } from 'node:fs/promises';
-import { join } from 'node:path';
+import { basename, join } from 'node:path';
 import { z } from '@hono/zod-openapi';
 import PQueue from 'p-queue';
 import {
@@ -7,10 +7,10 @@ import {
   diffBundles,
   findBundle,
   inspectBundle,
-  listBundles,
   type Manifest,
   readBundle,
   type StoredBundle,
+  surveyBundles,
   trustedKeys,
   UNLISTED,
 } from '../../bundle/index.ts';
@@ -127,7 +127,12 @@ export function bundleRoutes(api: Api, server: Server): void {
       answers: z.object({
         bundles: listOf(z.object({ bundle: z.string(), files: z.int(), faults: listOf(fault) })),
         serving: z
-          .object({ channels: listOf(z.string()), faults: listOf(fault), foreign: listOf(z.string()) })
+          .object({
+            channels: listOf(z.string()),
+            faults: listOf(fault),
+            foreign: listOf(z.string()),
+            notes: listOf(z.string()),
+          })
           .optional(),
         ok: z.boolean(),
       }),
@@ -148,13 +153,18 @@ const heavy = new PQueue({ concurrency: 1 });
 async function verify(server: Server, only: string | undefined) {
   const { home } = server;
   const trusted = await trustedKeys(home);
-  const bundles =
-    only === undefined ? await listBundles(home) : [await orNotFound(() => findStored(server, only))];
+  const { bundles, unreadable } =
+    only === undefined
+      ? await surveyBundles(home)
+      : { bundles: [await orNotFound(() => findStored(server, only))], unreadable: [] };
   const reports: { bundle: string; files: number; faults: { sentence: string }[] }[] = [];
   for (const stored of bundles) {
     const faults = await inspectBundle(stored, trusted);
     const { id, files } = stored.manifest;
     reports.push({ bundle: id, files: Object.keys(files).length, faults: faults.map((one) => ({ ...one })) });
+  }
+  for (const { directory, sentence } of unreadable) {
+    reports.push({ bundle: basename(directory), files: 0, faults: [{ sentence }] });
   }
   const serving = only === undefined ? await inspectServing(home) : undefined;
   const ok = reports.every(({ faults }) => faults.length === 0) && (serving?.faults.length ?? 0) === 0;
