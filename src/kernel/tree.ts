@@ -41,7 +41,6 @@ export function readKernelVersion(tree: string): KernelVersion {
     const value = new RegExp(`^${name}[ \\t]*=[ \\t]*(\\d+)[ \\t]*$`, 'm').exec(text)?.[1];
     if (value === undefined) {
       throw new KilnError('invalid', `${path} sets no ${name}`, {
-        place: { file: path },
         hint: 'it should be the top directory of a kernel tree',
       });
     }
@@ -110,7 +109,6 @@ function readMakefile(path: string): string {
   } catch (error) {
     if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
     throw new KilnError('invalid', `${path} does not exist`, {
-      place: { file: path },
       hint: 'it should be the top directory of a kernel tree',
     });
   }

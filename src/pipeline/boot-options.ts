@@ -1,6 +1,7 @@
 import { findNic } from '../boot/index.ts';
 import type { FileRecord } from '../bundle/index.ts';
 import { bootConfigs, type Initrd } from '../initrd/index.ts';
+import { RELEASE_LIMIT } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Variant } from '../recipe/variants.ts';
 import type { VariantKeys } from './plan.ts';
@@ -22,19 +23,16 @@ export function commandLine(variant: Variant, initrd: Pick<Initrd, 'format' | 's
   return `${given} ramdisk_size=${initrd.sizeKiB}`;
 }
 
-/** UTS_LEN of Linux, without the final zero: make stops at a longer release, or uname cuts it. */
-const RELEASE_CHARACTERS = 64;
-
 /**
  * Whether what nodes are booted with can be at all: told before the minutes that a kernel takes.
  * @throws KilnError `invalid` with the place in the recipe, for a command line that a loader would change or the kernel cut,
  *   and for a release that is too long
  */
 export function requireBootable(recipe: LoadedRecipe, variant: Variant, { id, release }: VariantKeys): void {
-  if (release.length > RELEASE_CHARACTERS) {
+  if (release.length > RELEASE_LIMIT) {
     throw new KilnError(
       'invalid',
-      `the release ${release} has ${release.length} characters; Linux takes ${RELEASE_CHARACTERS}`,
+      `the release ${release} has ${release.length} characters; Linux takes ${RELEASE_LIMIT}`,
       { place: recipe.placeOf(['extraversion']), hint: 'shorten extraversion' },
     );
   }

@@ -132,7 +132,7 @@ export async function unpackKernel(
     ...options,
     ...(member === undefined || (kernel.substituted && !(await isPackage(kernel))) ? {} : { member }),
   });
-  const found = readKernelVersion(tree);
+  const found = versionOf(tree, recipe, kernel);
   const numbers = `${found.version}.${found.patchlevel}.${found.sublevel}`;
   if (`${numbers}${found.extraversion}` !== wanted.version) {
     throw new KilnError(
@@ -145,6 +145,21 @@ export async function unpackKernel(
     );
   }
   return { found, numbers, decoder };
+}
+
+/** The tree is gone by the time that an error is read: what is told is what it was unpacked from. */
+function versionOf(tree: string, recipe: LoadedRecipe, { fileName }: FetchedSource): KernelVersion {
+  try {
+    return readKernelVersion(tree);
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    const why = error.message.replaceAll(`${tree}/`, '');
+    throw new KilnError('invalid', `${fileName} (source kernel) holds no kernel tree: ${why}`, {
+      place: recipe.placeOf(['kernel', 'source']),
+      hint: 'the one top directory of a kernel source has the kernel in it, its Makefile first',
+      cause: error,
+    });
+  }
 }
 
 /** A recipe's patches as `applySeries` takes them, in their order. */

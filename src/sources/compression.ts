@@ -38,6 +38,9 @@ export interface DecompressOptions {
   readonly signal?: AbortSignal;
 }
 
+/** What a decoder says, in the C locale that tools run in, when it is not the file's fault. */
+const DISK_IS_FULL = /No space left on device|Disk quota exceeded/;
+
 /** Programs that unpack standard input to standard output, in the order of preference. */
 const PROGRAMS: Readonly<Partial<Record<Packing, readonly string[]>>> = {
   bz2: ['lbzip2', 'bzip2'],
@@ -112,7 +115,14 @@ async function decompressBy(
   });
   options.signal?.throwIfAborted();
   if ((await stat(to)).size > options.limit) throw tooLarge(options);
-  if (result.exitCode !== 0) throw damaged(options.called, program, result.tail.join('; '));
+  if (result.exitCode === 0) return;
+  const words = result.tail.join('; ');
+  if (DISK_IS_FULL.test(words)) {
+    throw new KilnError('failed', `${options.called} can't be unpacked to ${to}: ${words}`, {
+      hint: 'the disk is full; kiln gc says what can go',
+    });
+  }
+  throw damaged(options.called, program, words);
 }
 
 async function decompressIn(

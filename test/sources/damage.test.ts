@@ -2,6 +2,7 @@ import { mkdir, readdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import fc from 'fast-check';
 import { afterAll, beforeAll, expect, test } from 'vitest';
+import { decompress } from '../../src/sources/compression.ts';
 import { digestTree, fetchSource, unpackTree } from '../../src/sources/index.ts';
 import { discard, failure, hex, recording, scratch, spec } from './fixture.ts';
 import { bzip2 } from './pack.ts';
@@ -76,4 +77,12 @@ test('a damaged .tar.bz2 is refused, or unpacks to the same tree', async () => {
     }),
     { numRuns: 60 },
   );
+});
+
+test('a full disk is not taken for a damaged file', async () => {
+  const path = join(await fresh(), 'archive.tar.bz2');
+  await writeFile(path, await bzip2(archive));
+  await expect(
+    decompress(path, '/dev/full', 'bz2', { called: 'archive.tar.bz2', limit: 2 ** 20 }),
+  ).rejects.toMatchObject({ kind: 'failed', message: expect.stringContaining('No space left on device') });
 });
