@@ -1,4 +1,4 @@
-import { mkdir, readFile, rename, utimes } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, rename, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrno } from '../platform/errors.ts';
 import { exists, listIfAny, removeTree, temporaryBeside, writeFileAtomic } from '../platform/files.ts';
@@ -40,7 +40,8 @@ export function stepCache(home: Home): StepCache {
     },
     async stage(step, key) {
       const staged = temporaryBeside(at(step, key));
-      await mkdir(staged, { recursive: true });
+      await mkdir(dirname(staged), { recursive: true });
+      await makeOwnDirectory(staged);
       return staged;
     },
     async commit(step, key, staged) {
@@ -89,6 +90,19 @@ export async function sweep(home: Home): Promise<string[]> {
 export async function workDirectory(home: Home, name: string): Promise<string> {
   const directory = temporaryBeside(join(home.cache, 'work', name));
   await mkdir(dirname(directory), { recursive: true });
-  await mkdir(directory);
+  await makeOwnDirectory(directory);
   return directory;
+}
+
+/**
+ * Makes a directory whose contents belong to this process's own group, also below one that hands on its group (the set
+ * group ID bit, as a directory that several people share has it): a user's own mounts know no other group, and
+ * overlayfs copies nothing up that belongs to one.
+ */
+async function makeOwnDirectory(path: string): Promise<void> {
+  await mkdir(path);
+  const { mode } = await stat(path);
+  if ((mode & 0o2000) === 0) return;
+  await chown(path, -1, process.getgid?.() ?? -1);
+  await chmod(path, mode & 0o5777);
 }

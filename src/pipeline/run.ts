@@ -64,12 +64,15 @@ export async function build(
   const shared: Shared = { request, cache, gates, workshop };
   try {
     const turns = new Map(started.map(({ run }) => [run, new Turns()]));
-    return await Promise.all(
+    const ended = await Promise.allSettled(
       work.map(({ run, variant }) => {
         const turn = (turns.get(run) ?? new Turns()).take();
         return queue.add(() => buildVariant(shared, run, variant, turn).finally(turn.pass));
       }),
     );
+    // A bug in one of them: the others are not to lose what they build in under their hands.
+    for (const one of ended) if (one.status === 'rejected') throw one.reason;
+    return ended.flatMap((one) => (one.status === 'fulfilled' ? [one.value] : []));
   } finally {
     await workshop.close();
   }

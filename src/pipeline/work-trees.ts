@@ -267,5 +267,6 @@ async function demolish(tree: Tree): Promise<void> {
 
 async function copyTree(from: string, to: string): Promise<void> {
   await access(from);
-  await output('cp', ['-a', '--reflink=auto', `${from}/.`, to]);
+  // Whoever builds in it owns it: in a user's own mounts nobody can be given anything.
+  await output('cp', ['-dR', '--preserve=mode,timestamps,links', '--reflink=auto', `${from}/.`, to]);
 }

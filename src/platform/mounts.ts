@@ -1,17 +1,16 @@
+import { readFile } from 'node:fs/promises';
 import { KilnError } from './errors.ts';
 import { run } from './process.ts';
 
 /** Says to a process that its mounts are its own. */
 const VARIABLE = 'KILN_PRIVATE_MOUNTS';
 
-/** Who may mount in a process's own mount namespace: root as it is, others by a user namespace of their own. */
+/** By what right a process mounts in its own mount namespace: as the machine's root, or within a user namespace. */
 type MountRight = 'root' | 'user';
 
-const UNSHARE: Readonly<Record<MountRight, readonly string[]>> = {
-  root: ['--mount', '--propagation', 'private'],
-  // mount(8) asks for the user number 0, and not for the right to mount.
-  user: ['--user', '--map-root-user', '--mount', '--propagation', 'private'],
-};
+const OWN_MOUNTS = ['--mount', '--propagation', 'private'];
+// mount(8) asks for the user number 0, and not for the right to mount.
+const OWN_USERS = ['--user', '--map-root-user'];
 
 /** How to start a program with mounts of its own: what comes before it, and what it finds in its environment. */
 export interface PrivateMounts {
@@ -35,15 +34,22 @@ export function privateMounts(): Promise<PrivateMounts | undefined> {
 }
 
 async function probe(): Promise<PrivateMounts | undefined> {
-  const right: MountRight = process.getuid?.() === 0 ? 'root' : 'user';
+  const isRoot = process.getuid?.() === 0;
+  const unshare = [...(isRoot ? [] : OWN_USERS), ...OWN_MOUNTS, '--'];
+  const right: MountRight = isRoot && !(await inUserNamespace()) ? 'root' : 'user';
   try {
-    const tried = await run('unshare', [...UNSHARE[right], '--', 'true'], { timeoutMs: 10_000 });
+    const tried = await run('unshare', [...unshare, 'true'], { timeoutMs: 10_000 });
     if (tried.exitCode !== 0) return undefined;
   } catch (error) {
     if (error instanceof KilnError && error.kind === 'tool') return undefined;
     throw error;
   }
-  return { prefix: ['unshare', ...UNSHARE[right], '--'], env: { [VARIABLE]: right } };
+  return { prefix: ['unshare', ...unshare], env: { [VARIABLE]: right } };
+}
+
+/** True in a container of an ordinary user, say, whose root is one of the machine's users (user_namespaces(7)). */
+async function inUserNamespace(): Promise<boolean> {
+  return !/^\s*0\s+0\s+4294967295\s*$/.test(await readFile('/proc/self/uid_map', 'latin1'));
 }
 
 /** The right of this process to mount, where it was started with mounts of its own. */
