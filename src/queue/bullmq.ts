@@ -15,7 +15,7 @@ import {
 import { type Lease, type Outcome, suits } from './job.ts';
 import { Presence } from './presence.ts';
 import type { Beat, Hand } from './queue.ts';
-import { labelsOf, type RedisNames, redisNames, within } from './redis.ts';
+import { explainRedis, labelsOf, type RedisNames, redisNames, within } from './redis.ts';
 import { Wake } from './wake.ts';
 import { workerName } from './workers.ts';
 
@@ -196,7 +196,10 @@ export class BullmqHand implements Hand {
       delivery.extendLock(key, this.leaseMs).catch((error: unknown) => refusedOr(error, 0)),
     );
     if (renewed !== 1) return 'lost';
-    const stopped = await within(this.leaseMs / 3, this.#redis.get(this.#names.stopped(delivery.id ?? '')));
+    const asked = this.#redis.get(this.#names.stopped(delivery.id ?? '')).catch((error: unknown) => {
+      throw explainRedis(error);
+    });
+    const stopped = await within(this.leaseMs / 3, asked);
     if (stopped === null || Number(stopped) < lease.token) return 'held';
     return stopped === EVERY_DELIVERY ? 'cancelled' : 'lost';
   }
@@ -249,8 +252,11 @@ export class BullmqHand implements Hand {
   }
 }
 
-/** BullMQ refuses what belongs to a lock that is gone, or to a job that is; anything else is an error. */
+/**
+ * BullMQ refuses what belongs to a lock that is gone, or to a job that is.
+ * @throws KilnError `failed`, transient, for what Redis can't do now; anything else as it is
+ */
 function refusedOr<T>(error: unknown, refused: T): T {
   if (/lock|missing key|not in the active|not in the state/i.test(String(error))) return refused;
-  throw error;
+  throw explainRedis(error);
 }

@@ -6,7 +6,7 @@ import { Hearing } from './hearing.ts';
 import type { Job, Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import { presentWorkers } from './presence.ts';
-import { queueName, type RedisNames, redisNames, tellToStop } from './redis.ts';
+import { explainRedis, queueName, type RedisNames, redisNames, tellToStop } from './redis.ts';
 import { forgetCompleted, type Heard, Routes } from './routes.ts';
 import { Sending } from './sending.ts';
 import { noteWorkers } from './workers.ts';
@@ -137,8 +137,9 @@ export class Dispatcher {
   }
 
   /** What is wrong (Redis is away, the disk is full) is said once; everything is looked at anew until it is right. */
-  async #pauseAfter(error: unknown, signal: AbortSignal): Promise<void> {
+  async #pauseAfter(thrown: unknown, signal: AbortSignal): Promise<void> {
     this.#mustReconcile = true;
+    const error = explainRedis(thrown);
     const sentence = error instanceof Error ? error.message : String(error);
     if (this.#troubles === 0 || sentence !== this.#trouble) this.#onTrouble(sentence);
     this.#trouble = sentence;

@@ -135,6 +135,14 @@ export async function tellToStop(
   await redis.publish(names.news, 'stop');
 }
 
+/** What Redis answers when it is full, a read-only replica, or still loading, as an error that may pass; else as it is. */
+export function explainRedis(error: unknown): unknown {
+  if (!(error instanceof Error) || error.name !== 'ReplyError') return error;
+  // BullMQ's scripts add their own names.
+  const [said = error.message] = error.message.split(/ script: | (?=@user_script)/);
+  return new KilnError('failed', `Redis refuses: ${said}`, { transient: true, cause: error });
+}
+
 /** The promise's value if it comes in time. @throws KilnError `failed`, transient, when it does not */
 export async function within<T>(milliseconds: number, promise: Promise<T>): Promise<T> {
   const late = Promise.withResolvers<never>();

@@ -9,7 +9,7 @@ import { Ledger } from '../../src/queue/ledger.ts';
 import { connectRedis, redisNames, redisWarnings } from '../../src/queue/redis.ts';
 import { connectedWorkers, missingWorker } from '../../src/queue/workers.ts';
 import { freshDirectory } from '../support/kiln.ts';
-import { type Adapter, conformance, takeSoon, until } from './conformance.ts';
+import { type Adapter, conformance, takeOne, takeSoon, until } from './conformance.ts';
 import { modelTest } from './model.ts';
 import { type RedisServer, startRedis } from './redisServer.ts';
 import { outcome, request } from './requests.ts';
@@ -165,6 +165,33 @@ describe('a Redis', () => {
     expect(lease.job.id).toBe(submitted?.job.id);
     await hand.settle(lease, outcome('done'));
     expect(await until(queue, lease.job.id, isSettled)).toMatchObject({ state: 'done', lost: 0 });
+    await adapter.close();
+    await own.kill();
+  });
+
+  it('that is full keeps workers and jobs: what could not be written is when there is room', async () => {
+    const own = await startRedis();
+    const adapter = await open(own.url);
+    const { queue } = adapter;
+    const hand = await adapter.hand();
+    queue.submit([request('running')]);
+    const lease = await takeSoon(hand);
+    await until(queue, lease.job.id, ({ state }) => state === 'running');
+    const admin = await connectRedis(own.url);
+    await admin.config('SET', 'maxmemory', '1');
+    await expect(hand.beat(lease)).rejects.toThrow(/^Redis refuses: OOM /);
+    queue.submit([request('waiting')]);
+    expect(await takeOne(hand)).toBeUndefined();
+    await admin.config('SET', 'maxmemory', '0');
+    admin.disconnect();
+    expect(await hand.beat(lease)).toBe('held');
+    await hand.settle(lease, outcome('done'));
+    await hand.settle(await takeSoon(hand), outcome('done'));
+    await queue.drain(new AbortController().signal);
+    expect(queue.jobs().map(({ state, lost }) => [state, lost])).toEqual([
+      ['done', 0],
+      ['done', 0],
+    ]);
     await adapter.close();
     await own.kill();
   });
