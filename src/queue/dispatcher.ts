@@ -15,6 +15,8 @@ export interface DispatcherOptions {
   readonly ledger: Ledger;
   readonly redis: Redis;
   readonly names?: RedisNames;
+  /** How often it is looked whose lease has run out. */
+  readonly stalledCheckMs?: number | undefined;
   /**
    * Makes ready what a worker needs besides the job itself. What it throws as KilnError is the end of an attempt.
    */
@@ -88,11 +90,13 @@ export class Dispatcher {
       commit: options.commit,
       stop: (delivery, token) => tellToStop(this.#redis, this.#names, delivery, token),
       forget: (queue, deliveries) => forgetCompleted(this.#redis, queue, deliveries),
+      ended: (ids) => this.#note(ids),
     });
-    this.#routes = new Routes(this.#redis, this.#names, (heard) => {
+    const hear = (heard: Heard) => {
       this.#heard.push(heard);
       this.#ledger.wake.notify();
-    });
+    };
+    this.#routes = new Routes(this.#redis, this.#names, hear, options.stalledCheckMs);
     this.#sending = new Sending({
       ledger: this.#ledger,
       redis: this.#redis,
@@ -133,6 +137,7 @@ export class Dispatcher {
       await this.#ledger.wake.wait(count, this.#nap(), signal).catch(() => undefined);
     }
     this.#sending.stop();
+    await this.#hearing.stop();
     await this.#routes.close();
   }
 
@@ -153,6 +158,7 @@ export class Dispatcher {
     return (
       this.#idle &&
       !this.#sending.isBusy &&
+      !this.#hearing.isBusy &&
       this.#pending.size === 0 &&
       this.#ledger.cursor === this.#cursor &&
       this.#heard.length === 0
@@ -180,6 +186,7 @@ export class Dispatcher {
   /** Jobs whose end is on record: what the record tells of it is no news. */
   #note(ended: readonly string[]): void {
     for (const id of ended) this.#done.add(id);
+    this.#sending.leave(ended);
   }
 
   /** Redis that was emptied, or that another record's jobs are in, is filled anew. */
@@ -206,7 +213,9 @@ export class Dispatcher {
     this.#paused = undefined;
     // Routes first: what workers say from here on is heard.
     for (const name of await this.#redis.smembers(this.#names.queues)) await this.#routes.get(name);
-    for (const { id } of this.#ledger.jobs(['waiting', 'running'])) this.#pending.add(id);
+    const jobs = this.#ledger.jobs(['waiting', 'running']);
+    this.#sending.know(jobs);
+    for (const { id } of jobs) this.#pending.add(id);
     this.#mustReconcile = false;
     this.#reconciled = performance.now();
   }

@@ -3,6 +3,7 @@ import { isSettled, type Job, type Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import { finish, lapse, type Refusal, type Step, take } from './machine.ts';
 import type { CarriedQueue, Heard } from './routes.ts';
+import { TakingIn } from './takingIn.ts';
 import { together } from './together.ts';
 
 export interface HearingOptions {
@@ -13,6 +14,8 @@ export interface HearingOptions {
   readonly stop: (delivery: string, token: number | string) => Promise<void>;
   /** Removes what has ended from Redis. */
   readonly forget: (queue: CarriedQueue, deliveries: readonly string[]) => Promise<void>;
+  /** Told of jobs whose end came on record beside all else. */
+  readonly ended: (ids: readonly string[]) => void;
 }
 
 type Completed = Pick<Extract<Heard, { type: 'completed' }>, 'delivery' | 'returned' | 'queue'>;
@@ -27,10 +30,22 @@ interface Passed {
 export class Hearing {
   readonly #options: HearingOptions;
   readonly #ledger: Ledger;
+  readonly #takingIn: TakingIn;
 
   constructor(options: HearingOptions) {
     this.#options = options;
     this.#ledger = options.ledger;
+    this.#takingIn = new TakingIn(() => this.#ledger.wake.notify());
+  }
+
+  /** True while something is taken in. */
+  get isBusy(): boolean {
+    return this.#takingIn.isBusy;
+  }
+
+  /** Returns when nothing is taken in any more. */
+  stop(): Promise<void> {
+    return this.#takingIn.stop();
   }
 
   /**
@@ -38,10 +53,11 @@ export class Hearing {
    * @returns the jobs whose end is on record by it
    */
   async take(heard: readonly Heard[]): Promise<string[]> {
+    this.#takingIn.check();
     const told = heard.filter((one) => one.type !== 'completed');
     const completed = heard.filter((one) => one.type === 'completed');
     // Both are written by one commit, where nothing has to be taken in.
-    const [noted, ended] = await Promise.allSettled([this.#note(told), this.end(completed)]);
+    const [noted, ended] = await Promise.allSettled([this.#note(told), this.#endAll(completed)]);
     // Nothing goes on behind the back of whoever tries again.
     if (noted.status === 'rejected') throw noted.reason;
     if (ended.status === 'rejected') throw ended.reason;
@@ -84,12 +100,21 @@ export class Hearing {
     this.#ledger.save(lapse(job, `${job.holder?.worker ?? 'its worker'} was lost`));
   }
 
-  /** Takes in what deliveries have come to; they leave Redis when that is on record. */
-  async end(completed: readonly Completed[]): Promise<string[]> {
+  /** What brings files with it is taken in beside all else. */
+  async #endAll(completed: readonly Completed[]): Promise<string[]> {
+    if (this.#options.commit === undefined) return this.#end(completed);
+    for (const one of completed) {
+      this.#takingIn.start(one.delivery, async () => this.#options.ended(await this.#end([one])));
+    }
+    return [];
+  }
+
+  /** Notes what deliveries have come to; they leave Redis when that is on record. */
+  async #end(completed: readonly Completed[]): Promise<string[]> {
     const ended: string[] = [];
     const over = new Map<CarriedQueue, string[]>();
     await together(completed, async ({ delivery, returned, queue }) => {
-      const job = await this.#end(delivery, returned);
+      const job = await this.#endOne(delivery, returned);
       if (job !== undefined && isSettled(job)) ended.push(job.id);
       over.set(queue, [...(over.get(queue) ?? []), delivery]);
     });
@@ -97,7 +122,7 @@ export class Hearing {
     return ended;
   }
 
-  async #end(delivery: string, returned: Returned): Promise<Job | undefined> {
+  async #endOne(delivery: string, returned: Returned): Promise<Job | undefined> {
     const job = this.#ledger.find(jobIdOf(delivery));
     if (job === undefined || isSettled(job)) return undefined;
     if (returned.token < job.token) {

@@ -52,10 +52,17 @@ export class Routes {
   readonly #redis: Redis;
   readonly #names: RedisNames;
   readonly #hear: (heard: Heard) => void;
+  readonly #stalledCheckMs: number;
   readonly #routes = new Map<string, Promise<Route>>();
   #paused = false;
 
-  constructor(redis: Redis, names: RedisNames, hear: (heard: Heard) => void) {
+  constructor(
+    redis: Redis,
+    names: RedisNames,
+    hear: (heard: Heard) => void,
+    stalledCheckMs = LOOK_FOR_STALLED_MS,
+  ) {
+    this.#stalledCheckMs = stalledCheckMs;
     this.#redis = redis;
     this.#names = names;
     this.#hear = hear;
@@ -95,7 +102,7 @@ export class Routes {
       connection: this.#redis,
       prefix,
       autorun: false,
-      stalledInterval: LOOK_FOR_STALLED_MS,
+      stalledInterval: this.#stalledCheckMs,
       maxStalledCount: ANY_COUNT,
     });
     stalledCheck.on('error', () => undefined);

@@ -18,6 +18,7 @@ import { finish, lapse, recall } from './machine.ts';
 import { Preparing } from './preparing.ts';
 import { queueName, type RedisNames, tellToStop } from './redis.ts';
 import type { Heard, Routes } from './routes.ts';
+import { SameVariant } from './sameVariant.ts';
 import { together } from './together.ts';
 
 export interface SendingOptions {
@@ -42,6 +43,7 @@ export class Sending {
   readonly #options: SendingOptions;
   readonly #ledger: Ledger;
   readonly #preparing: Preparing;
+  readonly #sameVariant = new SameVariant();
   /** When jobs that wait for their time are due. */
   readonly #delayed = new Map<string, number>();
   /** What is wrong with this program, or with the disk. */
@@ -79,6 +81,16 @@ export class Sending {
     this.#isOver = true;
   }
 
+  /** Jobs that are with workers, or on their way to them: what was sent before this coordinator began. */
+  know(jobs: readonly Job[]): void {
+    for (const job of jobs) if (dispatchOf(job.token) > 0) this.#sameVariant.enter(job);
+  }
+
+  /** Jobs that have ended, or wait for their time: others may build the same variants now. */
+  leave(ids: readonly string[]): void {
+    for (const id of ids.flatMap((ended) => this.#sameVariant.leave(ended))) this.#options.again(id);
+  }
+
   /** Makes Redis agree with the record about some jobs. */
   async agree(ids: readonly string[]): Promise<void> {
     if (this.#failure !== undefined) {
@@ -94,7 +106,10 @@ export class Sending {
   async #settleWith(id: string, send: (job: Job) => void): Promise<void> {
     this.#delayed.delete(id);
     const job = this.#ledger.find(id);
-    if (job === undefined || isSettled(job)) this.#preparing.drop(id);
+    if (job === undefined || isSettled(job)) {
+      this.#preparing.drop(id);
+      this.leave([id]);
+    }
     if (job === undefined) return;
     const dispatch = dispatchOf(job.token);
     if (dispatch === 0 && !isSettled(job)) return send(job);
@@ -118,7 +133,8 @@ export class Sending {
     }
     // Nobody has it, and nobody was here to hear that it was lost.
     if (job.state === 'running') return this.#lapse(job);
-    if (delivery.priority !== priorityOf(job)) await delivery.changePriority({ priority: priorityOf(job) });
+    const priority = bullPriority(this.#sameVariant.priorityOf(job));
+    if (delivery.priority !== priority) await delivery.changePriority({ priority });
   }
 
   async #hear(heard: Heard): Promise<void> {
@@ -152,6 +168,13 @@ export class Sending {
     for (const job of jobs) {
       if (job.notBefore > now) {
         this.#delayed.set(job.id, job.notBefore);
+        this.leave([job.id]);
+        continue;
+      }
+      const first = this.#sameVariant.enter(job);
+      if (first !== undefined) {
+        // It is as urgent as what waits for it.
+        this.#options.again(first);
         continue;
       }
       const payload = prepare === undefined ? null : this.#preparing.take(job);
@@ -168,7 +191,17 @@ export class Sending {
     if (sent.length === 0) return;
     for (const [name, some] of Map.groupBy(sent, ({ labels }) => queueName(labels))) {
       const queue = await routes.get(name);
-      await queue.addBulk(some.map((job) => bullJob(job, payloads.get(job.id) ?? null)));
+      await queue.addBulk(
+        some.map((job) => ({
+          name: 'build',
+          data: { job, payload: payloads.get(job.id) ?? null },
+          opts: {
+            jobId: deliveryId(job.id, dispatchOf(job.token)),
+            priority: bullPriority(this.#sameVariant.priorityOf(job)),
+            attempts: 1,
+          },
+        })),
+      );
     }
     await redis.publish(names.news, 'job');
   }
@@ -212,14 +245,6 @@ export class Sending {
   }
 }
 
-function bullJob(job: Job, payload: Payload) {
-  return {
-    name: 'build',
-    data: { job, payload },
-    opts: { jobId: deliveryId(job.id, dispatchOf(job.token)), priority: priorityOf(job), attempts: 1 },
-  };
-}
-
-function priorityOf(job: Job): number {
-  return MIDDLE_PRIORITY - job.priority;
+function bullPriority(priority: number): number {
+  return MIDDLE_PRIORITY - priority;
 }

@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { afterAll, beforeAll, describe, expect, it } from 'vitest';
 import { BullmqHand } from '../../src/queue/bullmq.ts';
 import { deliveryId, dispatchOf } from '../../src/queue/carried.ts';
-import { Dispatcher } from '../../src/queue/dispatcher.ts';
+import { Dispatcher, type DispatcherOptions } from '../../src/queue/dispatcher.ts';
 import { isSettled } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { connectRedis, redisNames, redisWarnings } from '../../src/queue/redis.ts';
@@ -20,12 +20,21 @@ beforeAll(async () => {
 });
 afterAll(() => server.kill());
 
-async function open(url = server.url): Promise<Adapter & { readonly queue: Ledger }> {
+async function open(
+  url = server.url,
+  commit?: DispatcherOptions['commit'],
+): Promise<Adapter & { readonly queue: Ledger }> {
   let clock = Date.UTC(2003, 7, 25);
   const queue = new Ledger(join(freshDirectory('fleet'), 'state.db'), () => clock);
   const redis = await connectRedis(url);
   const names = redisNames(`test-${randomUUID()}`);
-  const dispatcher = new Dispatcher({ ledger: queue, redis, names });
+  const dispatcher = new Dispatcher({
+    ledger: queue,
+    redis,
+    names,
+    stalledCheckMs: 50,
+    ...(commit === undefined ? {} : { commit }),
+  });
   const stop = new AbortController();
   const running = dispatcher.run(stop.signal);
   const hands: BullmqHand[] = [];
@@ -70,8 +79,31 @@ async function open(url = server.url): Promise<Adapter & { readonly queue: Ledge
   };
 }
 
-conformance('Redis', open);
-modelTest('Redis', open, 12);
+conformance('Redis', () => open());
+modelTest('Redis', () => open(), 12);
+
+it('a bundle that takes long to take in keeps no other job waiting', async () => {
+  const goOn = Promise.withResolvers<void>();
+  const taken: string[] = [];
+  const adapter = await open(server.url, async (job, returned) => {
+    taken.push(job.recipe);
+    if (job.recipe === 'large') await goOn.promise;
+    return returned.outcome;
+  });
+  const { queue } = adapter;
+  const [large = '', small = ''] = queue
+    .submit([request('large'), request('small')])
+    .map(({ job }) => job.id);
+  const hand = await adapter.hand();
+  await hand.settle(await takeSoon(hand), outcome('done'));
+  await hand.settle(await takeSoon(hand), outcome('done'));
+  expect(await until(queue, small, isSettled)).toMatchObject({ state: 'done' });
+  expect(queue.job(large)).toMatchObject({ state: 'running' });
+  goOn.resolve();
+  expect(await until(queue, large, isSettled)).toMatchObject({ state: 'done' });
+  expect(taken.sort()).toEqual(['large', 'small']);
+  await adapter.close();
+});
 
 it('the record knows which workers are connected by Redis, and what they are', async () => {
   const adapter = await open();

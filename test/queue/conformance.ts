@@ -75,6 +75,18 @@ export function conformance(name: string, open: () => Promise<Adapter>): void {
       expect(await takeOne(first)).toBeUndefined();
     });
 
+    it('does not have one variant built twice at once, though two jobs ask for it differently', async () => {
+      const hand = await adapter.hand();
+      submit(queue, ['r', { key: 'plain' }], ['other'], ['r', { key: 'other channel' }]);
+      await adapter.settled();
+      const first = await takeSoon(hand);
+      await hand.settle(await takeSoon(hand), outcome('done'));
+      await adapter.settled();
+      expect(await takeOne(hand)).toBeUndefined();
+      await hand.settle(first, outcome('done'));
+      expect((await takeSoon(hand)).job.key).toBe('other channel');
+    });
+
     it('joins a job of the same key while it waits and while it runs, and not after', async () => {
       const hand = await adapter.hand();
       const [first] = queue.submit([request('same')]);

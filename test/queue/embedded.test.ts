@@ -8,7 +8,7 @@ import { Ledger } from '../../src/queue/ledger.ts';
 import { CHECKOUT, freshDirectory } from '../support/kiln.ts';
 import { type Adapter, conformance, takeOne } from './conformance.ts';
 import { modelTest } from './model.ts';
-import { outcome, request } from './requests.ts';
+import { request } from './requests.ts';
 
 async function open(): Promise<Adapter> {
   let clock = Date.UTC(2003, 7, 25);
@@ -82,17 +82,6 @@ describe('the record', () => {
     }
     expect(await takeOne(hand)).toBeUndefined();
     expect(adapter.queue.jobs()).toMatchObject([{ state: 'failed', lost: 6 }]);
-    await adapter.close();
-  });
-
-  it('does not build one variant twice at once, though two jobs ask for it differently', async () => {
-    const adapter = await open();
-    const hand = await adapter.hand();
-    adapter.queue.submit([request('r', { key: 'plain' }), request('r', { key: 'other channel' })]);
-    const first = await takeOne(hand);
-    expect(await takeOne(hand)).toBeUndefined();
-    if (first !== undefined) await hand.settle(first, outcome('done'));
-    expect((await takeOne(hand))?.job.key).toBe('other channel');
     await adapter.close();
   });
 
