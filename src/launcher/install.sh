@@ -25,13 +25,21 @@ wanted && exit 0
 
 # What is there for development stays so.
 [ "$kind" = runtime ] && [ -e "$stamp.development" ] && kind=development
-if [ "$kind" = development ]; then omit=; else omit=--omit=dev; fi
+# Said either way, since NODE_ENV and npm's settings have a say too; the Node that Kiln runs on is optional to npm,
+# being one of several.
+if [ "$kind" = development ]; then which='--include=dev --include=optional'; else which='--omit=dev --include=optional'; fi
 echo "kiln: installing the pinned packages into $root/node_modules (once)" >&2
 # npm's own Node may be older than what the packages ask for: they run on the pinned one.
 log=artifacts/.install-log
-if ! npm ci $omit --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
+if ! npm ci $which --no-audit --no-fund --loglevel=error >"$log" 2>&1; then
   cat "$log" >&2
   echo "kiln: npm ci failed; what it said is above" >&2
+  exit 1
+fi
+. "$root/src/launcher/node.sh"
+if ! [ -x "$KILN_NODE" ]; then
+  cat "$log" >&2
+  echo "kiln: npm ci has not installed $KILN_NODE; npm config list shows the settings that may have kept it from that" >&2
   exit 1
 fi
 rm -f "$log"
