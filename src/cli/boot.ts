@@ -4,6 +4,7 @@ import type { BootVerdict } from '../boot/index.ts';
 import { findBundle } from '../bundle/index.ts';
 import { cardsOf } from '../pipeline/gates.ts';
 import { type BootChoices, bootInStaging } from '../pipeline/staging.ts';
+import { uniqueStamp } from '../platform/clock.ts';
 import { requireTools } from '../platform/hosttools.ts';
 import { contextOf, wholeNumber } from './context.ts';
 import { note, print, printJson, styled } from './output.ts';
@@ -66,8 +67,8 @@ export function registerBoot(program: Command): void {
       const boots: Boot[] = [];
       for (const nic of cards) {
         if (cards.length > 1 && !json) note(styled('bold', nic));
-        const name = cards.length === 1 ? `${id}.console` : `${id}.${nic}.console`;
-        const consoleLog = join(home.logs, recipe, variant, name);
+        // Of two boots of a bundle at the same time each has its own console.
+        const consoleLog = join(home.logs, recipe, variant, `${uniqueStamp()}.${nic}.console`);
         const lines: string[] = [];
         const onLine = (line: string) => {
           lines.push(line);

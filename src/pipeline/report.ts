@@ -1,6 +1,7 @@
 import { appendFileSync, mkdirSync } from 'node:fs';
 import { readdir } from 'node:fs/promises';
-import { dirname, join } from 'node:path';
+import { basename, dirname, join } from 'node:path';
+import { uniqueStamp } from '../platform/clock.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -103,8 +104,7 @@ const KEPT_LOGS = 20;
 
 /** Logs sort by name in the order of time. */
 function newLogPath(home: Home, recipe: string, variant: string): string {
-  const stamp = new Date().toISOString().replace(/[-:]/g, '').replace('.', '');
-  return join(logDirectory(home, recipe, variant), `${stamp}-${process.pid}.log`);
+  return join(logDirectory(home, recipe, variant), `${uniqueStamp()}.log`);
 }
 
 function logDirectory(home: Home, recipe: string, variant: string): string {
@@ -126,7 +126,11 @@ export async function logsOf(home: Home, recipe: string, variant: string): Promi
   }
 }
 
-/** Removes all but a variant's newest logs; stored bundles keep their own. */
+/** Removes all but a variant's newest logs, and consoles that are older than those; stored bundles keep their own logs. */
 export async function trimLogs(home: Home, recipe: string, variant: string): Promise<void> {
-  for (const path of (await logsOf(home, recipe, variant)).slice(KEPT_LOGS)) await removeTree(path);
+  const oldest = (await logsOf(home, recipe, variant))[KEPT_LOGS - 1];
+  if (oldest === undefined) return;
+  const directory = logDirectory(home, recipe, variant);
+  const older = (await readdir(directory)).filter((name) => name < basename(oldest, '.log'));
+  for (const name of older) await removeTree(join(directory, name));
 }

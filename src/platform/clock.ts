@@ -3,6 +3,11 @@ export function nowIso(): string {
   return new Date().toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
+/** A name for what this process writes now and another may write too: such names sort in the order of time. */
+export function uniqueStamp(): string {
+  return `${new Date().toISOString().replace(/[-:]/g, '').replace('.', '')}-${process.pid}`;
+}
+
 /**
  * Seconds since 1970 that stand in every artifact instead of the time of the build:
  * SOURCE_DATE_EPOCH where it is set (https://reproducible-builds.org/specs/source-date-epoch/), else 2003-08-25,

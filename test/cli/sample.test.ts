@@ -294,6 +294,18 @@ describe('the commands about what was built', () => {
     expect(unknown.stderr).toContain('rtl8139');
   });
 
+  it('boot a bundle twice at once, and each sees the console of its own node', async () => {
+    const { manifest } = manifestOf('rtl8139');
+    const boot = (word: string) => kiln(['boot', manifest.id, '--append', word, '--home', home]);
+    const [one, two] = await Promise.all([boot('kiln.test=one'), boot('kiln.test=two')]);
+    expect([one.code, two.code], one.stderr + two.stderr).toEqual([0, 0]);
+    expect(one.stdout).toMatch(/command line: .* kiln\.test=one$/m);
+    expect(two.stdout).toMatch(/command line: .* kiln\.test=two$/m);
+    expect(one.stdout + one.stderr).not.toContain('kiln.test=two');
+    const [, log = ''] = /^console: (.*)$/m.exec(one.stderr) ?? [];
+    expect(readFileSync(log, 'utf8')).toContain('kiln.test=one');
+  });
+
   it('plan hits for what is there, and say why for what is not', async () => {
     const planned = await kiln(['plan', 'sample:ne2k', '--home', home, '--json']);
     const steps = (ran: string) =>
