@@ -90,10 +90,13 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
     } else needed.set(id, reason);
   }
   garbage.push(...(await orphans(home, new Set(bundles.map(({ manifest }) => manifest.id)), needed)));
+  const stay = bundles.filter(({ manifest }) => !doomed.has(manifest.id));
+  // Of bundles with a pinned release several may use the modules that the first of them brought.
+  const releases = new Set(stay.map(({ manifest }) => manifest.release));
   for (const root of await nfsRoots(home)) {
-    for (const { directory, bundle, home: owner } of await listPlaced(root)) {
+    for (const { directory, bundle, release, home: owner } of await listPlaced(root)) {
       // Another home's modules are its own affair.
-      if (owner !== home.root || needed.has(bundle)) continue;
+      if (owner !== home.root || needed.has(bundle) || releases.has(release)) continue;
       const why = `modules of ${bundle}`;
       garbage.push({ kind: 'modules', path: directory, bytes: await treeBytes(directory), why });
     }
@@ -102,9 +105,7 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
   return {
     garbage,
     bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
-    kept: bundles
-      .filter(({ manifest }) => !doomed.has(manifest.id))
-      .map(({ manifest: { id } }) => ({ bundle: id, why: needed.get(id) ?? '' })),
+    kept: stay.map(({ manifest: { id } }) => ({ bundle: id, why: needed.get(id) ?? '' })),
     notes: cache.notes,
   };
 }

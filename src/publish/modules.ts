@@ -110,7 +110,13 @@ type Marker = Pick<PlacedModules, 'home' | 'bundle' | 'sha256'>;
 
 async function readMarker(directory: string): Promise<Marker | undefined> {
   const text = await readTextIfAny(join(directory, MARKER));
-  return text === undefined ? undefined : (JSON.parse(text) as Marker);
+  if (text === undefined) return undefined;
+  try {
+    return JSON.parse(text) as Marker;
+  } catch {
+    // Whoever changed it: what Kiln can't tell for its own it leaves alone.
+    return undefined;
+  }
 }
 
 /** The module trees below an NFS root that Kiln put there, by release. */

@@ -28,7 +28,7 @@ import { neededByChannels } from '../../src/publish/needed.ts';
 import { recover } from '../../src/publish/recover.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { errno, watched } from './faults.ts';
-import { homeWith, storeBundle } from './fixture.ts';
+import { homeWith, moduleArchive, storeBundle } from './fixture.ts';
 import { copyOf, expectClean } from './scenarios.ts';
 
 const DAY = 86_400_000;
@@ -169,6 +169,21 @@ describe('gc', () => {
     expect(readdirSync(join(root, 'lib/modules')).sort()).toEqual(['2.4.22-theirs', 'a', 'b']);
     await collectGarbage(home, later());
     expect(readdirSync(join(root, 'lib/modules')).sort()).toEqual(['2.4.22-theirs', 'b']);
+  });
+
+  it('keeps the modules of a pinned release that another bundle brought', async () => {
+    const { home } = await homeWith();
+    const root = freshDirectory('nfs');
+    writeFileSync(join(home.root, 'kiln.yaml'), `nfs-roots: ${root}\n`);
+    const files = { 'modules.tar.gz': await moduleArchive('2.4.22', { 'm.o': 'the same' }) };
+    for (const id of ['a', 'b']) {
+      const bundle = await storeBundle(home, id, { files, manifest: { release: '2.4.22' } });
+      await publishBundle(home, bundle, 'lts/x');
+    }
+    await collectGarbage(home, later());
+    expect(await idsIn(home)).toEqual(['b']);
+    expect(readFileSync(join(root, 'lib/modules/2.4.22/m.o'), 'utf8')).toBe('the same');
+    await expectClean(home);
   });
 
   it('stopped by an error at any operation has dropped whole things alone, and goes on the next time', async () => {
