@@ -1,5 +1,5 @@
 import { realpath, stat } from 'node:fs/promises';
-import { dirname, isAbsolute, join, relative } from 'node:path';
+import { dirname, isAbsolute, join, relative, resolve } from 'node:path';
 import { type StoredBundle, surveyBundles } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { exists, readlinkIfAny } from '../platform/files.ts';
@@ -59,7 +59,9 @@ async function inspectOnce(home: Home): Promise<ServingReport> {
   const stored = new Map((await surveyBundles(home)).bundles.map((bundle) => [bundle.manifest.id, bundle]));
   const foreign: string[] = [];
   for (const entry of entries) {
-    if (entry.kind === 'symlink') faults.push(...(await inspectLink(home, entry)));
+    if (entry.kind === 'symlink' && !(await isSpareWay(entry, canaries.links))) {
+      faults.push(...(await inspectLink(home, entry)));
+    }
     const verdict = isOwn(entry, own, stored);
     if (!verdict) foreign.push(entry.below);
     else if (entry.below.startsWith('bundles/')) faults.push(...(await inspectServed(home, entry, stored)));
@@ -143,6 +145,13 @@ function servedFault(home: Home, bundle: StoredBundle, name: string, channel?: s
   const path = relative(home.root, join(servedDirectory(home.tftp, bundle.manifest.id), name));
   const sentence = `${path} is missing or not what the manifest says, or not for everyone to read`;
   return { ...(channel === undefined ? {} : { channel }), path, sentence };
+}
+
+/** True for PXELINUX's way to a canary whose channel is for other loaders: who loads by those never asks for it. */
+async function isSpareWay({ below, path }: TftpEntry, own: readonly string[]): Promise<boolean> {
+  if (!own.includes(below) || (await exists(path))) return false;
+  const target = (await readlinkIfAny(path)) ?? '';
+  return exists(dirname(resolve(dirname(path), target)));
 }
 
 async function inspectLink(home: Home, { below, path }: TftpEntry): Promise<ServingFault[]> {

@@ -22,6 +22,7 @@ import {
   unknownChannel,
 } from './channels.ts';
 import { flip, mendLink } from './flip.ts';
+import { assertFollowers } from './followers.ts';
 import type { ChannelState, Generation } from './journal.ts';
 import { placeModules } from './modules.ts';
 import { assertNotPinned } from './pin.ts';
@@ -50,7 +51,7 @@ export interface Published {
  * Makes a bundle the next generation of a channel and points nodes to it: verifies every byte, puts the boot
  * files below the TFTP root, flips the symlink. A bundle that is not in the store is copied there first. Nodes see the old generation or the new one, never a mixture.
  * @throws KilnError `integrity` for a damaged bundle, `locked` while another process publishes, `failed` for a
- * pinned channel or a full disk
+ * pinned channel, one by which nodes would find no configuration any more, or a full disk
  */
 export async function publishBundle(
   home: Home,
@@ -71,7 +72,10 @@ export async function publishBundle(
       now?.recipe === recipe && now.variant === variant && targetOf(channel, now) === target
         ? now
         : undefined;
-    if (same === undefined) assertNotPinned(state, options);
+    if (same === undefined) {
+      assertNotPinned(state, options);
+      await assertFollowers(fs, home, channel, bundle.manifest, file);
+    }
     await keepReserve(fs, home);
     const stored = (await isStored(home, bundle)) ? bundle : await takeIn(fs, home, bundle);
     await makeReady(fs, home, stored);
@@ -121,7 +125,9 @@ export async function rollback(
     const generation = await chooseGeneration(home, state, to);
     const flipped = generation.generation !== from;
     if (flipped) assertNotPinned(state, options);
-    await makeReady(fs, home, await bundleOf(home, generation));
+    const bundle = await bundleOf(home, generation);
+    if (flipped) await assertFollowers(fs, home, channel, bundle.manifest, generation.file);
+    await makeReady(fs, home, bundle);
     const target = targetOf(channel, generation);
     if (flipped) {
       const { at, by, reason } = stamp(options, `rolled back to ${generation.generation}`);
