@@ -4,7 +4,7 @@ import { DEFAULT_PATIENCE } from './download.ts';
 import { type Attempt, notFetched } from './failures.ts';
 import { takeGitRef } from './gitRef.ts';
 import { takeLocalFile } from './localFile.ts';
-import { type Location, locate, pathsInMirror } from './locate.ts';
+import { type Location, locate, pathsInMirror, withoutPasswords } from './locate.ts';
 import { describeMismatch, findMismatch, type Pins, pinsOf } from './pins.ts';
 import { takeRemoteFile } from './remoteFile.ts';
 import { Sharing } from './share.ts';
@@ -25,7 +25,8 @@ const sharing = new Sharing<FetchedSource, SourceNews>();
  */
 export async function fetchSource(spec: SourceSpec, options: FetchOptions): Promise<FetchedSource> {
   options.signal?.throwIfAborted();
-  const tell = (news: SourceNews) => options.onEvent?.({ type: 'source', source: spec.name, ...news });
+  const tell = (news: SourceNews) =>
+    options.onEvent?.({ type: 'source', source: spec.name, ...withoutSecrets(news) });
   if (options.substitute !== undefined) {
     const source = await substituteSource(spec, options, options.substitute);
     tell({ status: 'substituted', path: source.from });
@@ -36,6 +37,14 @@ export async function fetchSource(spec: SourceSpec, options: FetchOptions): Prom
   return sharing.join(key, tell, options.signal, (signal, report) =>
     new Search(spec, options, signal, report).run(),
   );
+}
+
+function withoutSecrets(news: SourceNews): SourceNews {
+  const shown = Object.entries(news).map(([name, value]) => [
+    name,
+    typeof value === 'string' ? withoutPasswords(value) : value,
+  ]);
+  return Object.fromEntries(shown) as SourceNews;
 }
 
 /** One search for a source through all its places. */
@@ -160,8 +169,9 @@ class Search {
   }
 
   private giveUp(attempt: Attempt): undefined {
-    this.attempts.push(attempt);
-    this.report({ status: 'unavailable', from: attempt.from, reason: attempt.reason });
+    const { from, reason } = attempt;
+    this.attempts.push({ ...attempt, from: withoutPasswords(from), reason: withoutPasswords(reason) });
+    this.report({ status: 'unavailable', from, reason });
     return undefined;
   }
 
@@ -172,6 +182,7 @@ class Search {
   ): FetchedSource {
     const { path, digests } = taken;
     this.report({ status: 'verified', from, size: digests.size, sha256: digests.sha256 });
-    return { name: this.spec.name, path, ...digests, from, fileName, substituted: false, kind: 'file' };
+    const common = { name: this.spec.name, path, fileName, from: withoutPasswords(from) };
+    return { ...common, ...digests, substituted: false, kind: 'file' };
   }
 }

@@ -5,6 +5,7 @@ import { readTextIfAny, writeFileAtomic } from '../platform/files.ts';
 import { type Download, download, WrongSizeError } from './download.ts';
 import type { Attempt } from './failures.ts';
 import { TransferError } from './http.ts';
+import { withoutPasswords } from './locate.ts';
 import { PartialFile } from './partial.ts';
 import { describeMismatch, findMismatch, hasDigest, olderDigests, type Pins } from './pins.ts';
 import { addToStore, findInStore, partialDirectory } from './store.ts';
@@ -33,7 +34,7 @@ export async function takeRemoteFile(url: string, context: RemoteContext): Promi
   const before = await readTextIfAny(record);
   const { lock, waited } = await waitForLock(
     join(directory, `${key}.lock`),
-    `fetch ${url}`,
+    `fetch ${withoutPasswords(url)}`,
     context.signal,
     (holder) =>
       context.report({ status: 'waiting', url, ...(holder === undefined ? {} : { pid: holder.pid }) }),

@@ -352,3 +352,20 @@ test('an md5 alone is accepted at the first fetch, and the sha256 to lock is giv
   expect(source).toMatchObject({ sha256, md5: hex('md5', release) });
   expect(hex('sha256', await readFile(source.path))).toBe(sha256);
 });
+
+test('the password of a URL is sent to its server, and told to nobody', async () => {
+  const url = server.url('/a').replace('://', '://reader:hunter2@');
+  let sent: string | undefined;
+  server.script.push((request, _response, serve) => {
+    sent = request.headers.authorization;
+    serve();
+  });
+  const options = recording(cache);
+  const source = await fetchSource(spec([url]), options);
+  expect(sent).toBe(`Basic ${Buffer.from('reader:hunter2').toString('base64')}`);
+  server.script.push(status(404));
+  const error = await failure(fetchSource(spec([`${url}-none`]), options));
+  const told = JSON.stringify([source, options.events, error.message, error.lines, error.hint]);
+  expect(told).toContain('http://***@');
+  expect(told).not.toMatch(/reader|hunter2/);
+});
