@@ -5,6 +5,7 @@ import { exists, readTextIfAny, removeTree } from '../platform/files.ts';
 import { stateBuildFacts } from './build-facts.ts';
 import { settleTimes } from './dependencies.ts';
 import type { KernelFamily } from './family.ts';
+import { applyHeaderRules } from './header-rules.ts';
 import {
   isMake,
   type MakeOptions,
@@ -22,12 +23,17 @@ export interface ConfigureOptions extends MakeOptions {
   readonly timeoutMs?: number;
 }
 
+/** The build that a tree has seen. */
+export interface TreeHistory {
+  /** The `.config` of it. */
+  readonly config: string;
+  /** It was at this very path, and its dependencies, `make dep`, are this configuration's too. */
+  readonly depended: boolean;
+}
+
 export interface CompileOptions extends TreeBuildOptions {
-  /**
-   * What the tree has seen: nothing (`fresh`, the default), a build of another configuration (`built`), or one at this
-   * very path whose dependencies, `make dep`, are this configuration's too (`depended`).
-   */
-  readonly history?: 'fresh' | 'built' | 'depended';
+  /** Missing for a tree in which nothing was built yet. */
+  readonly history?: TreeHistory;
   /** Directory that gets `lib/modules/<release>/`; what is under it of that name is replaced. */
   readonly modulesInto: string;
   /** Seconds since 1970 that stand for the time of the build in all its results. */
@@ -113,14 +119,16 @@ export async function compile(
     ...(isMake(toolchain, 4, 0) ? ['--output-sync=target'] : []),
     ...extra,
   ]);
-  const { history = 'fresh' } = options;
-  if (history !== 'depended') await build.make([targets.depend]);
-  if (history === 'fresh' && family.paths.optionHeaders !== undefined) {
-    await build.make([family.paths.optionHeaders]);
+  const { history } = options;
+  if (history?.depended !== true) await build.make([targets.depend]);
+  if (history === undefined && paths.optionHeaders !== undefined) {
+    await build.make([paths.optionHeaders]);
     settleTimes(top);
   }
   await refuseOtherRelease(top, family, release);
   const modules = join(options.modulesInto, 'lib/modules', release);
+  const aside =
+    paths.optionHeaders === undefined ? undefined : applyHeaderRules(place, history?.config, config);
   // Where no option is m two walks through all directories would come upon nothing, or upon what is built in.
   const some = modular && (family.noModules === undefined || /^CONFIG_\w+=m$/m.test(config));
   await build.make(some ? [targets.image, targets.modules] : [targets.image]);
@@ -134,6 +142,7 @@ export async function compile(
     for (const name of ['.', ...(family.noModules ?? [])])
       await mkdir(join(modules, name), { recursive: true });
   }
+  aside?.putBack();
   // Symlinks to the tree, which is nowhere to be found on the machine that the modules are for.
   if (modular) for (const link of ['build', 'source']) await rm(join(modules, link), { force: true });
   const image = join(top, paths.image);

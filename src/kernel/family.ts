@@ -62,6 +62,10 @@ export interface KernelFamily {
     readonly install: string;
   };
   /**
+   * Sources that are compiled for every configuration, whatever the difference; named as the compiler is given them.
+   */
+  readonly everyConfiguration: readonly string[];
+  /**
    * The directories that the `install` target leaves below `lib/modules/<release>/` where no module was built; undefined
    * where only make knows.
    */
@@ -184,6 +188,7 @@ const LINUX_2_4: KernelFamily = {
     modules: 'modules',
     install: 'modules_install',
   },
+  everyConfiguration: ['init/main.c', 'init/do_mounts.c', 'misc.c', 'head.S'],
   noModules: ['kernel', 'pcmcia'],
   paths: {
     config: '.config',
@@ -220,6 +225,7 @@ const LINUX_2_2: KernelFamily = {
     { value: '-fcommon', reason: 'headers define variables that several files share' },
     { value: '-mpreferred-stack-boundary=2', reason: 'the Makefile does not ask for it: stacks are small' },
   ],
+  everyConfiguration: ['init/main.c', 'misc.c', 'head.S'],
   noModules: [],
   shipped: [{ file: 'drivers/char/defkeymap.c', madeFrom: 'drivers/char/defkeymap.map' }],
   compatRules: COMPAT_RULES_2_2,
@@ -263,6 +269,7 @@ const LINUX_KBUILD: KernelFamily = {
     modules: 'modules',
     install: 'modules_install',
   },
+  everyConfiguration: [],
   paths: {
     config: '.config',
     image: 'arch/x86/boot/bzImage',

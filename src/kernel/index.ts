@@ -1,10 +1,10 @@
 /** The kernel room: what a tree is, which tools there are, how one becomes the other's kernel. */
 export {
   type CompiledKernel,
-  type CompileOptions,
   type ConfigureOptions,
   compile,
   configureTree,
+  type TreeHistory,
 } from './build.ts';
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
@@ -13,7 +13,14 @@ export { FAMILIES, familyFor, GENKSYMS, type KernelFamily, type Reasoned } from 
 export { makeVariables } from './make-variables.ts';
 export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { type ModuleFacts, readModule } from './modules/module.ts';
-export { canRestamp, forgetUntracked, namesRelease, restamp } from './restamp.ts';
+export {
+  canRestamp,
+  forgetUntracked,
+  namesRelease,
+  type ReleasePlaces,
+  releasePlaces,
+  restamp,
+} from './restamp.ts';
 export type { CompileProgress, MakeOptions } from './run-make.ts';
 export { chrootPlace, type ToolPlace } from './tool-place.ts';
 export { findToolchain, locateHostTools, type Toolchain, type ToolchainRequest } from './toolchain.ts';

@@ -45,10 +45,44 @@ export async function namesRelease(tree: string, signal?: AbortSignal): Promise<
     .map((line) => line.replace(/^\.\//, ''));
 }
 
+/** Where a built tree has its release, paths relative to the tree. */
+export interface ReleasePlaces {
+  /** Modules and their parts, with the offsets in their .modinfo. */
+  readonly stamped: ReadonlyMap<string, readonly number[]>;
+  /** All else that make has built and that holds it. */
+  readonly holders: readonly string[];
+}
+
+/**
+ * Finds what of a built tree holds its release.
+ * @param isSource tells the files of the source tree from what the build has made
+ */
+export function releasePlaces(
+  tree: string,
+  release: string,
+  isSource: (path: string) => boolean,
+): ReleasePlaces {
+  const stamped = new Map<string, readonly number[]>();
+  const holders: string[] = [];
+  for (const path of generatedFiles(tree, isSource)) {
+    if (path === 'include/linux/version.h') continue;
+    const bytes = readFileSync(join(tree, path));
+    const places: number[] = [];
+    for (let at = bytes.indexOf(release); at >= 0; at = bytes.indexOf(release, at + 1)) places.push(at);
+    if (places.length === 0) continue;
+    const isModinfo = (at: number) =>
+      bytes.toString('latin1', Math.max(0, at - MODINFO.length), at) === MODINFO &&
+      bytes[at + release.length] === 0;
+    if (path.endsWith('.o') && places.every(isModinfo)) stamped.set(path, places);
+    else holders.push(path);
+  }
+  return { stamped, holders };
+}
+
 /**
  * Makes a tree that was built as one release look as if it had been built as another up to what make then builds
  * anew. The times of all that stays are kept.
- * @param isSource tells the files of the source tree from what the build has made
+ * @param places where the tree has `from`
  * @param naming sources that name UTS_RELEASE, as `namesRelease` finds them
  * @throws KilnError `failed` where the tree was not built as `from`
  */
@@ -56,29 +90,23 @@ export function restamp(
   tree: string,
   from: string,
   to: string,
-  isSource: (path: string) => boolean,
+  places: ReleasePlaces,
   naming: readonly string[],
 ): Restamped {
   if (!canRestamp(from, to)) throw new Error(`${to} can't take the place of ${from}`);
   replaceKeepingTime(join(tree, 'include/linux/version.h'), `"${from}"`, `"${to}"`);
-  const removed: string[] = [];
-  let stamped = 0;
-  for (const path of generatedFiles(tree, isSource)) {
-    if (path === 'include/linux/version.h') continue;
-    const verdict = stampFile(join(tree, path), from, to);
-    if (verdict === 'stamped') stamped++;
-    else if (verdict === 'holds') removed.push(path);
-  }
+  for (const [path, offsets] of places.stamped) stampFile(join(tree, path), offsets, to);
   const objects = naming.map((path) => path.replace(/\.c$/, '.o'));
-  for (const path of new Set([...removed, ...objects])) rmSync(join(tree, path), { force: true });
-  return { stamped, removed: [...new Set([...removed, ...objects])].sort() };
+  const removed = [...new Set([...places.holders, ...objects])].sort();
+  for (const path of removed) rmSync(join(tree, path), { force: true });
+  return { stamped: places.stamped.size, removed };
 }
 
 /**
  * Removes what the makefiles of 2.2 and 2.4 would keep although the configuration it was made for is another: the rules
  * of arch/i386/boot know neither what their sources include nor the flags, and 2.2 installs every module that modules/ has
  * a link to, those of configurations before too.
- * @param isSource as for `restamp`
+ * @param isSource as for `releasePlaces`
  */
 export function forgetUntracked(tree: string, isSource: (path: string) => boolean): void {
   const folder = 'arch/i386/boot';
@@ -112,20 +140,12 @@ function mayHold(name: string): boolean {
   return !name.endsWith('.flags') && name !== '.depend' && name !== '.hdepend' && !/\.[ch]$/.test(name);
 }
 
-function stampFile(path: string, from: string, to: string): 'free' | 'stamped' | 'holds' {
-  const bytes = readFileSync(path);
-  const places: number[] = [];
-  for (let at = bytes.indexOf(from); at >= 0; at = bytes.indexOf(from, at + 1)) places.push(at);
-  if (places.length === 0) return 'free';
-  const isModinfo = (at: number) =>
-    bytes.toString('latin1', Math.max(0, at - MODINFO.length), at) === MODINFO &&
-    bytes[at + from.length] === 0;
-  if (!path.endsWith('.o') || !places.every(isModinfo)) return 'holds';
+function stampFile(path: string, offsets: readonly number[], release: string): void {
   const { atimeMs, mtimeMs } = statSync(path);
-  for (const at of places) bytes.write(to, at, 'latin1');
+  const bytes = readFileSync(path);
+  for (const at of offsets) bytes.write(release, at, 'latin1');
   writeFileSync(path, bytes);
   utimesSync(path, atimeMs / 1000, mtimeMs / 1000);
-  return 'stamped';
 }
 
 /** Replaces text in a file of which make shall not notice that it has changed. */

@@ -1,6 +1,6 @@
 import { mkdir, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
-import type { Toolchain } from '../kernel/index.ts';
+import type { KernelFamily, Toolchain } from '../kernel/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { findCommand } from '../platform/hosttools.ts';
@@ -51,32 +51,39 @@ export async function ccacheFor(
   };
 }
 
+/** Writes the program that runs a compiler through ccache into a directory; its name there. */
+export async function writeLauncher(directory: string, family: KernelFamily): Promise<string> {
+  const name = 'ccache-cc';
+  await writeFile(join(directory, name), launcher(family), { mode: 0o755 });
+  return name;
+}
+
 /**
  * What stands before the compiler. By the list of dependencies that the compiler writes on the way, ccache does
  * without running the preprocessor first, which costs a cold build a quarter of its time; makefiles of 2.2 and 2.4 ask
- * for no such list, those of 2.6 do.
+ * for no such list, those of 2.6 do. Only the preprocessor knows where another configuration leaves the code as it
+ * was, which is worth its time in sources that are compiled for each.
  */
-const LAUNCHER = `#!/bin/sh
+function launcher({ everyConfiguration }: KernelFamily): string {
+  return `#!/bin/sh
 for word; do
   case $word in
     -c) compiles=y ;;
-    -MD | -MMD | -Wp,-MD* | -Wp,-MMD*) lists=y ;;
+    -MD | -MMD | -Wp,-MD* | -Wp,-MMD*) lists=y ;;${everyConfiguration.map((source) => `\n    ${source}) preprocess=y ;;`).join('')}
   esac
 done
 [ -n "\${compiles-}" ] || exec "$@"
 [ -z "\${lists-}" ] || exec ccache "$@"
+if [ -n "\${preprocess-}" ]; then
+  unset CCACHE_DEPEND
+  exec ccache "$@"
+fi
 list=\${TMPDIR:-/tmp}/kiln-dependencies.$$
 ccache "$@" -MD -MF "$list"
 status=$?
 rm -f "$list"
 exit $status
 `;
-
-/** Writes the program that runs a compiler through ccache into a directory; its name there. */
-export async function writeLauncher(directory: string): Promise<string> {
-  const name = 'ccache-cc';
-  await writeFile(join(directory, name), LAUNCHER, { mode: 0o755 });
-  return name;
 }
 
 /** Where a remote storage is that needs no network: a directory (`file:`), a socket (`redis+unix:`). */

@@ -27,6 +27,7 @@ const CODE_OF = {
     'kernel/make-variables.ts',
     'kernel/compile-header.ts',
     'kernel/dependencies.ts',
+    'kernel/header-rules.ts',
     'kernel/restamp.ts',
     'kernel/run-make.ts',
     'kernel/modules',

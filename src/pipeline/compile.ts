@@ -1,8 +1,6 @@
-import { existsSync } from 'node:fs';
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
-  type CompileOptions,
   canRestamp,
   compile,
   forgetUntracked,
@@ -12,6 +10,7 @@ import {
   setExtraversion,
   sharesDependencies,
   type Toolchain,
+  type TreeHistory,
 } from '../kernel/index.ts';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
@@ -77,13 +76,13 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
       jobserver: request.jobserver,
       jobs: 1,
       sandbox: work.sandbox,
-      history,
+      ...(history === undefined ? {} : { history }),
       modulesInto,
       buildDate: request.epoch,
       ...(ccache === undefined
         ? {}
         : {
-            launcher: work.sandbox.inside(join(work.out, await writeLauncher(work.out))),
+            launcher: work.sandbox.inside(join(work.out, await writeLauncher(work.out, family))),
             writable: ccache.writable,
             env: { ...ccache.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
           }),
@@ -116,9 +115,9 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
 
 /**
  * Gives the tree the variant's release, and takes out of it what make would wrongly keep.
- * @returns what make may count on
+ * @returns what make may count on; undefined where that is nothing
  */
-async function takeOver(request: CompileRequest): Promise<CompileOptions['history'] & string> {
+async function takeOver(request: CompileRequest): Promise<TreeHistory | undefined> {
   const { keys, work, shop, treeRecord, family, reporter, signal } = request;
   const { release } = keys;
   if (!release.startsWith(treeRecord.version)) {
@@ -128,21 +127,22 @@ async function takeOver(request: CompileRequest): Promise<CompileOptions['histor
   const { built } = work;
   if (built === undefined || family.language !== 'cml1') {
     await setExtraversion(work.tree, extraversion);
-    return 'fresh';
+    return undefined;
   }
-  const isSource = (path: string) => existsSync(join(shop.prepared, path));
   if (canRestamp(built.release, release)) {
     await setExtraversion(work.tree, extraversion, true);
     if (built.release !== release) {
       const naming = await shop.namesRelease(signal);
-      const { stamped, removed } = restamp(work.tree, built.release, release, isSource, naming);
+      const places = shop.releasePlaces(work.tree, built);
+      const { stamped, removed } = restamp(work.tree, built.release, release, places, naming);
       reporter.write(
         `from the tree of ${built.release}: ${stamped} modules and parts stamped, ${removed.length} files to build anew`,
       );
     }
   } else await setExtraversion(work.tree, extraversion);
-  forgetUntracked(work.tree, isSource);
-  return sharesDependencies(built.config, request.dotConfig, shop.dependSymbols()) ? 'depended' : 'built';
+  forgetUntracked(work.tree, shop.isSource);
+  const depended = sharesDependencies(built.config, request.dotConfig, shop.dependSymbols());
+  return { config: built.config, depended };
 }
 
 /** What of a compiled kernel is no file: `record.json`. */

@@ -18,7 +18,7 @@ export interface WorkTree {
   /** An empty place for what make puts elsewhere; seen in the sandbox, emptied for every variant. */
   readonly out: string;
   readonly sandbox: Sandbox;
-  /** undefined: as its sources are, nothing was built in it. */
+  /** undefined: as its sources are, nothing was built in it. Trees that start from the same build share the object. */
   readonly built: BuiltAs | undefined;
 }
 

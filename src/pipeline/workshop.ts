@@ -1,9 +1,16 @@
-import { realpathSync } from 'node:fs';
+import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { compileInit } from '../initrd/index.ts';
-import { dependSymbols, GENKSYMS, namesRelease, type Toolchain } from '../kernel/index.ts';
+import {
+  dependSymbols,
+  GENKSYMS,
+  namesRelease,
+  type ReleasePlaces,
+  releasePlaces,
+  type Toolchain,
+} from '../kernel/index.ts';
 import { container } from '../platform/container.ts';
 import { digestOf } from '../platform/digest.ts';
 import { removeTree } from '../platform/files.ts';
@@ -42,12 +49,14 @@ const ELSEWHERE = '/elsewhere';
 /** The work trees of one prepared tree, with what is known of it. */
 export interface TreeShop {
   readonly trees: WorkTrees;
-  /** The prepared tree. */
-  readonly prepared: string;
   /** Symbols that decide whether the dependencies of one configuration are those of another. */
   readonly dependSymbols: () => ReadonlySet<string>;
   /** Sources that name UTS_RELEASE. */
   readonly namesRelease: (signal: AbortSignal) => Promise<readonly string[]>;
+  /** Whether a file of a work tree is of the source tree. */
+  readonly isSource: (path: string) => boolean;
+  /** Where a work tree that was built has its release; looked for once in trees that start from the same build. */
+  readonly releasePlaces: (tree: string, built: BuiltAs) => ReleasePlaces;
 }
 
 /**
@@ -193,11 +202,18 @@ export class Workshop {
     });
     let symbols: ReadonlySet<string> | undefined;
     let naming: Promise<readonly string[]> | undefined;
+    const places = new WeakMap<BuiltAs, ReleasePlaces>();
+    const isSource = (path: string) => existsSync(join(prepared, path));
     return {
       trees,
-      prepared,
       dependSymbols: () => (symbols ??= dependSymbols(prepared)),
       namesRelease: (signal: AbortSignal) => (naming ??= namesRelease(prepared, signal)),
+      isSource,
+      releasePlaces: (tree: string, built: BuiltAs) => {
+        const found = places.get(built) ?? releasePlaces(tree, built.release, isSource);
+        places.set(built, found);
+        return found;
+      },
       close: async () => {
         await trees.close();
         if (shared && trees.layer !== undefined && trees.layer !== layer)

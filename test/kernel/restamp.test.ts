@@ -13,7 +13,13 @@ import { tmpdir } from 'node:os';
 import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, describe, expect, it } from 'vitest';
 import { dependSymbols, sharesDependencies } from '../../src/kernel/dependencies.ts';
-import { canRestamp, forgetUntracked, namesRelease, restamp } from '../../src/kernel/restamp.ts';
+import {
+  canRestamp,
+  forgetUntracked,
+  namesRelease,
+  releasePlaces,
+  restamp,
+} from '../../src/kernel/restamp.ts';
 import { output } from '../../src/platform/process.ts';
 
 const OLD = '2.4.99-aaaaaaaaaa';
@@ -51,14 +57,26 @@ describe('another release for a tree that was built', () => {
     const wanted = read('drivers/net/one.o');
     await compileC('drivers/net/one.c', MODULE(OLD));
     utimesSync(join(tree, 'drivers/net/one.o'), THEN, THEN);
-    const { stamped, removed } = restamp(tree, OLD, NEW, (path) => path.endsWith('.c'), []);
+    const { stamped, removed } = restamp(
+      tree,
+      OLD,
+      NEW,
+      releasePlaces(tree, OLD, (path) => path.endsWith('.c')),
+      [],
+    );
     expect({ stamped, removed }).toEqual({ stamped: 1, removed: [] });
     expect(read('drivers/net/one.o')).toBe(wanted);
     expect(timeOf('drivers/net/one.o')).toBe(THEN.getTime());
   });
 
   it('is in version.h, of which make sees nothing', () => {
-    restamp(tree, OLD, NEW, () => false, []);
+    restamp(
+      tree,
+      OLD,
+      NEW,
+      releasePlaces(tree, OLD, () => false),
+      [],
+    );
     expect(read('include/linux/version.h')).toContain(`#define UTS_RELEASE "${NEW}"`);
     expect(timeOf('include/linux/version.h')).toBe(THEN.getTime());
   });
@@ -68,7 +86,13 @@ describe('another release for a tree that was built', () => {
     put('arch/i386/boot/bsetup.s', `.ascii "${OLD}"\n`);
     put('vmlinux', `...${OLD}...`);
     put('drivers/net/free.o', 'nothing of it');
-    const { removed } = restamp(tree, OLD, NEW, (path) => path.endsWith('.c'), []);
+    const { removed } = restamp(
+      tree,
+      OLD,
+      NEW,
+      releasePlaces(tree, OLD, (path) => path.endsWith('.c')),
+      [],
+    );
     expect(removed).toEqual(['arch/i386/boot/bsetup.s', 'init/version.o', 'vmlinux']);
     expect(read('drivers/net/free.o')).toBe('nothing of it');
   });
@@ -78,13 +102,25 @@ describe('another release for a tree that was built', () => {
     put('drivers/b.c', 'char *b = UTS_RELEASE;\n');
     put('drivers/b.o', 'b');
     expect(await namesRelease(tree)).toEqual(['drivers/b.c']);
-    const { removed } = restamp(tree, OLD, NEW, (path) => path.endsWith('.c'), ['drivers/b.c']);
+    const { removed } = restamp(
+      tree,
+      OLD,
+      NEW,
+      releasePlaces(tree, OLD, (path) => path.endsWith('.c')),
+      ['drivers/b.c'],
+    );
     expect(removed).toEqual(['drivers/b.o']);
   });
 
   it('leaves sources alone, whatever they say', () => {
     put('README', `this is ${OLD}`);
-    restamp(tree, OLD, NEW, (path) => path === 'README', []);
+    restamp(
+      tree,
+      OLD,
+      NEW,
+      releasePlaces(tree, OLD, (path) => path === 'README'),
+      [],
+    );
     expect(read('README')).toBe(`this is ${OLD}`);
   });
 
@@ -94,9 +130,15 @@ describe('another release for a tree that was built', () => {
   });
 
   it('is refused for a tree that was built as something else', () => {
-    expect(() => restamp(tree, '2.4.99-cccccccccc', NEW, () => false, [])).toThrow(
-      /was built as something else/,
-    );
+    expect(() =>
+      restamp(
+        tree,
+        '2.4.99-cccccccccc',
+        NEW,
+        releasePlaces(tree, '2.4.99-cccccccccc', () => false),
+        [],
+      ),
+    ).toThrow(/was built as something else/);
   });
 });
 
