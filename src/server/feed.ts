@@ -48,7 +48,10 @@ export class Feed {
    * response's head is to be on its way already.
    */
   open(response: ServerResponse, after: number, job: string | undefined): void {
-    const listener: Listener = { response, job, cursor: after, live: this.#hub.liveCount, full: false };
+    const { newest, liveCount: live } = this.#hub;
+    // Who has heard of more than there is comes from a record that was deleted: all of this one is news.
+    const cursor = after > newest ? 0 : after;
+    const listener: Listener = { response, job, cursor, live, full: false };
     response.once('close', () => this.#listeners.delete(listener));
     response.on('drain', () => {
       listener.full = false;

@@ -66,6 +66,11 @@ export class Hub {
   /** The newest event that listeners are told of. */
   cursor: number;
 
+  /** The newest event that there is, which listeners may not have been told of yet. */
+  get newest(): number {
+    return this.#ledger.cursor;
+  }
+
   /** How many live news there have been. */
   get liveCount(): number {
     return this.#liveCount;

@@ -137,6 +137,16 @@ describe('jobs', () => {
     expect(ids.length).toBeGreaterThan(1);
   });
 
+  it('come in the order in which they are run, for who asks for those that are next', async () => {
+    const ids = served.ledger
+      .submit([request('late'), request('urgent', { priority: 9 }), request('later')])
+      .map(({ job }) => job.id);
+    const asked = await document<{ jobs: JobDocument[] }>('/jobs?state=waiting&order=next');
+    const mine = asked.jobs.map(({ id }) => id).filter((id) => ids.includes(id));
+    expect(mine).toEqual([ids[1], ids[0], ids[2]]);
+    for (const id of ids) served.ledger.cancel(id, 'by the test');
+  });
+
   it('have logs that are read by ranges of bytes, and followed to their end', async () => {
     const { jobs } = await document<{ jobs: JobDocument[] }>('/jobs?state=done');
     const { logs } = await document<{ logs: { variant: string; bytes: number; finished: boolean }[] }>(

@@ -64,6 +64,12 @@ describe('the event stream', () => {
     expect(cursors).toEqual(Array.from({ length: 30 }, (_, index) => start + 1 + index));
   });
 
+  it('tells all of a record that was begun anew to who has heard of more than there is in it', async () => {
+    const { news } = served.ledger.events(0, 1)[0] ?? { news: { type: 'none' } };
+    const [first] = await take(messages('/events', { 'Last-Event-ID': '999999999' }), 1);
+    expect(first).toMatchObject({ id: '1', event: news.type });
+  });
+
   it('of one job tells that job alone, from its beginning', async () => {
     const [one] = served.ledger.submit([request('this'), request('that')]);
     const id = one?.job.id ?? '';

@@ -136,6 +136,46 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
     await served.close();
   });
 
+  it('lets a node go ahead, and boot what the others do again', async () => {
+    const home = await sampleHome();
+    const served = await serveApi({ root: home });
+    const token = served.bearer.publisher.replace('Bearer ', '');
+    const { page, faults } = await openPage(browser, served.url, { token });
+    await page.goto(`${served.url}/#/channels/sample%2Fall`);
+    await page.getByRole('button', { name: 'Add a canary' }).click();
+    await page.getByLabel('MAC address').fill('no address');
+    await page.getByLabel('Why').fill('to try it');
+    await page.getByRole('button', { name: 'Let it go ahead' }).click();
+    // The browser refuses it where it stands.
+    await page.getByLabel('MAC address').fill('52:54:00:AB:CD:EF');
+    await page.getByRole('button', { name: 'Let it go ahead' }).click();
+    await page.getByRole('row', { name: /52-54-00-ab-cd-ef .* publisher to try it/ }).waitFor();
+    expect((await kiln(['canary', '--home', home])).stdout).toMatch(/52-54-00-ab-cd-ef +sample\/all/);
+    await page.getByRole('button', { name: 'Remove 52-54-00-ab-cd-ef' }).click();
+    await page.getByRole('heading', { name: 'Canaries' }).waitFor({ state: 'detached' });
+    expect((await kiln(['canary', '--home', home])).stdout).toMatch(/No canaries/);
+    expect(faults).toEqual([]);
+    await served.close();
+  });
+
+  it('shows what is being built and what is next, however much was queued after it', async () => {
+    const served = await serveApi();
+    served.ledger.submit([request('first'), request('second')]);
+    served.ledger.submit(Array.from({ length: 450 }, (_, index) => request(`later-${index}`)));
+    await new EmbeddedHand(served.ledger).take(1);
+    const { page, faults } = await openPage(browser, served.url);
+    await page.goto(`${served.url}/#/builds`);
+    await page.getByRole('heading', { name: 'first' }).waitFor();
+    const [waits] = await page.locator('table').first().getByRole('link').allTextContents();
+    expect(waits).toBe('second:a');
+    await page.getByText('and 251 more after these').waitFor();
+    // Somebody has typed it.
+    await page.goto(`${served.url}/#/jobs/%zz`);
+    await page.getByText('There is no such job').waitFor();
+    expect(faults).toEqual([]);
+    await served.close();
+  });
+
   it('shows a log of 10 MB by a window on it, finds a line in it and its first error', async () => {
     const served = await serveApi();
     const [submitted] = served.ledger.submit([request('long')]);

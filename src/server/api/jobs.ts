@@ -33,15 +33,23 @@ export function jobRoutes(api: Api, server: Server): void {
       method: 'get',
       path: '/jobs',
       kept: true,
-      summary: 'Jobs, the newest first',
+      summary: 'Jobs, the newest first, or those first that are next in the queue',
       tag,
       role: 'viewer',
-      query: { ...PAGE, state: z.enum(STATES).optional() },
+      query: {
+        ...PAGE,
+        state: z.enum(STATES).optional(),
+        order: z.enum(['newest', 'next']).default('newest').openapi({
+          description: 'next: the highest priority first, then the oldest, as they are run',
+        }),
+      },
       answers: z.object({ jobs: listOf(job), next: z.string().nullable() }),
     },
     ({ query }) => {
       const wanted = hub.jobs().filter(({ state }) => query.state === undefined || state === query.state);
-      const { items, next } = pageOf(wanted.toReversed(), ({ id }) => id, query);
+      const inOrder =
+        query.order === 'next' ? wanted.toSorted((a, b) => b.priority - a.priority) : wanted.toReversed();
+      const { items, next } = pageOf(inOrder, ({ id }) => id, query);
       const connected = connectedWorkers(ledger);
       return { jobs: items.map((one) => describeJob(one, connected)), next };
     },

@@ -45,7 +45,11 @@ export async function get<T>(path: string, signal?: AbortSignal): Promise<T> {
   return (await (await ask(path, { headers: headers(), signal: signal ?? null })).json()) as T;
 }
 
-export async function send<T>(method: 'POST' | 'PUT', path: string, body: unknown = {}): Promise<T> {
+export async function send<T>(
+  method: 'POST' | 'PUT' | 'DELETE',
+  path: string,
+  body: unknown = {},
+): Promise<T> {
   const init = {
     method,
     headers: headers({ 'content-type': 'application/json' }),

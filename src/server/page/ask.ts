@@ -6,20 +6,30 @@ export interface Question {
   readonly title: string;
   readonly text: Child;
   readonly confirm: string;
-  /** Where it is sent; of the channel that was named where one is asked for. */
-  readonly path: string | ((channel: string) => string);
+  readonly method?: 'POST' | 'PUT';
+  /** Where it is sent; by what was named, where a name is asked for. */
+  readonly path: string | ((name: string) => string);
   /** What is sent besides the reason. */
   readonly body: Readonly<Record<string, unknown>>;
-  /** Another channel is asked for, and these are there. */
-  readonly other?: readonly string[];
+  /** What is asked for besides the reason. */
+  readonly name?: AskedName;
+}
+
+export interface AskedName {
+  readonly label: string;
+  /** Those that are there already. */
+  readonly known: readonly string[];
+  /** What it has to look like, as a regular expression, and in words. */
+  readonly pattern?: string;
+  readonly example?: string;
 }
 
 /** Asks for a reason, which goes into the history, and sends what was asked about with it. */
-export function askWhy({ title, text, confirm, path, body, other }: Question): void {
+export function askWhy({ title, text, confirm, method, path, body, name }: Question): void {
   const input = (id: string, more = {}) =>
     h('input', { id, required: true, autocomplete: 'off', ...more }) as HTMLInputElement;
   const reason = input('reason', { maxlength: 500 });
-  const channel = other === undefined ? undefined : input('other', { maxlength: 200, list: 'others' });
+  const named = name === undefined ? undefined : input('name', nameAttributes(name));
   const dialog = h(
     'dialog',
     { 'aria-labelledby': 'ask-title' },
@@ -29,25 +39,25 @@ export function askWhy({ title, text, confirm, path, body, other }: Question): v
         method: 'dialog',
         onsubmit: (event) => {
           event.preventDefault();
-          const empty = [channel, reason].find((one) => one?.value.trim() === '');
+          const empty = [named, reason].find((one) => one?.value.trim() === '');
           if (empty !== undefined) return empty.focus();
-          const to = typeof path === 'string' ? path : path(channel?.value.trim() ?? '');
-          void send('POST', to, { ...body, reason: reason.value.trim() })
+          const to = typeof path === 'string' ? path : path(named?.value.trim() ?? '');
+          void send(method ?? 'POST', to, { ...body, reason: reason.value.trim() })
             .catch(complain)
             .finally(() => dialog.close());
         },
       },
       h('h2', { id: 'ask-title' }, title),
       h('p', {}, text),
-      channel === undefined
+      named === undefined
         ? null
         : [
-            h('label', { for: 'other' }, 'Channel'),
-            channel,
+            h('label', { for: 'name' }, name?.label ?? ''),
+            named,
             h(
               'datalist',
-              { id: 'others' },
-              other?.map((value) => h('option', { value })),
+              { id: 'names' },
+              name?.known.map((value) => h('option', { value })),
             ),
           ],
       h('label', { for: 'reason' }, 'Why'),
@@ -63,5 +73,13 @@ export function askWhy({ title, text, confirm, path, body, other }: Question): v
   dialog.addEventListener('close', () => dialog.remove());
   document.body.append(dialog);
   dialog.showModal();
-  (channel ?? reason).focus();
+  (named ?? reason).focus();
+}
+
+function nameAttributes({ pattern, example }: AskedName) {
+  return {
+    maxlength: 200,
+    list: 'names',
+    ...(pattern === undefined ? {} : { pattern, title: `e.g. ${example}`, placeholder: example }),
+  };
 }

@@ -7,14 +7,18 @@ import { action, badge, empty, listTable, loading } from './parts.ts';
 import { known } from './state.ts';
 import type { Job } from './types.ts';
 
+/** Of jobs that wait: those that are next. */
+const SHOWN = 200;
+
 /** The queue: what runs, what waits and in which order, what became of the rest. */
 export function builds(): Child {
   const { jobs, queue } = known;
   if (!jobs || !queue) return loading();
   const running = jobs.filter(({ state }) => state === 'running');
-  const waiting = jobs
+  const waits = jobs
     .filter(({ state }) => state === 'waiting')
     .sort((a, b) => b.priority - a.priority || Date.parse(a.submitted) - Date.parse(b.submitted));
+  const waiting = waits.slice(0, SHOWN);
   const ended = jobs
     .filter(({ state }) => state !== 'running' && state !== 'waiting')
     .sort((a, b) => Date.parse(b.ended ?? '') - Date.parse(a.ended ?? ''));
@@ -46,6 +50,9 @@ export function builds(): Child {
       waiting.length === 0
         ? empty('Nothing waits', 'Builds that are queued stand here, the next one first.')
         : waitingTable(waiting),
+      queue.waiting > waiting.length
+        ? h('p', { class: 'quiet' }, `and ${queue.waiting - waiting.length} more after these`)
+        : null,
     ),
     jobs.length < 2
       ? null

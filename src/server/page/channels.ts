@@ -1,10 +1,10 @@
-import { get } from './api.ts';
+import { get, send } from './api.ts';
 import { askWhy } from './ask.ts';
 import { diffSection } from './channel-diff.ts';
 import { generationCharts, timeLine } from './channel-graphs.ts';
 import { type Child, h } from './dom.ts';
 import { age, moment } from './format.ts';
-import { empty, failure, listTable, loading } from './parts.ts';
+import { action, empty, failure, listTable, loading } from './parts.ts';
 import { changed, known } from './state.ts';
 import type { Channel, Generation, History } from './types.ts';
 
@@ -125,6 +125,9 @@ function pathOf(name: string): string {
   return `/channels/${encodeURIComponent(name)}`;
 }
 
+/** As the API takes it; the attribute's flavour of regular expressions wants the hyphen escaped (HTML, 4.10.5.3.6). */
+const MAC = '[0-9A-Fa-f]{2}([:\\-][0-9A-Fa-f]{2}){5}';
+
 function channelButtons(channel: Channel): Child {
   const { name, bundle } = channel;
   const button = (label: string, onclick: () => void) => h('button', { type: 'button', onclick }, label);
@@ -150,6 +153,17 @@ function channelButtons(channel: Channel): Child {
             body: {},
           }),
         ),
+    button('Add a canary', () =>
+      askWhy({
+        title: `A canary for ${name}`,
+        text: 'This node boots it from its next start on, whatever the others boot.',
+        confirm: 'Let it go ahead',
+        name: { label: 'MAC address', known: [], pattern: MAC, example: '52:54:00:12:34:56' },
+        method: 'PUT',
+        path: (mac) => `/canaries/${mac}`,
+        body: { channel: name },
+      }),
+    ),
     bundle === null
       ? null
       : button('Promote', () =>
@@ -161,7 +175,10 @@ function channelButtons(channel: Channel): Child {
               ' too. It is verified first; nothing is built.',
             ],
             confirm: 'Promote it',
-            other: known.channels?.map((one) => one.name).filter((one) => one !== name) ?? [],
+            name: {
+              label: 'Channel',
+              known: known.channels?.map((one) => one.name).filter((one) => one !== name) ?? [],
+            },
             path: (to) => `${pathOf(to)}/promote`,
             body: { from: name },
           }),
@@ -174,13 +191,29 @@ function followers({ name }: Channel): Child {
   const nodes = known.canaries?.filter((one) => one.channel === name) ?? [];
   if (nodes.length === 0) return null;
   return h(
-    'p',
-    { class: 'quiet' },
-    nodes.length === 1 ? 'A node follows it: ' : `${nodes.length} nodes follow it: `,
-    nodes.map(({ mac, by, at, reason }, index) => [
-      index === 0 ? '' : ', ',
-      h('code', { title: `${by}, ${age(at)}: ${reason}` }, mac),
-    ]),
+    'section',
+    {},
+    h('h2', {}, 'Canaries'),
+    listTable(
+      ['Node', 'Since', 'By', 'Why', ''],
+      nodes.map(({ mac, by, at, reason }) =>
+        h(
+          'tr',
+          { 'data-key': mac },
+          h('td', {}, h('code', {}, mac)),
+          h('td', { title: moment(at) }, age(at)),
+          h('td', {}, by),
+          h('td', { class: 'wide' }, reason),
+          h(
+            'td',
+            { class: 'buttons' },
+            action('Remove', { class: 'small', 'aria-label': `Remove ${mac}` }, async () => {
+              await send('DELETE', `/canaries/${mac}`);
+            }),
+          ),
+        ),
+      ),
+    ),
   );
 }
 

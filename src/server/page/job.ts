@@ -1,4 +1,4 @@
-import { get, send } from './api.ts';
+import { ApiError, get, send } from './api.ts';
 import { resultOf } from './builds.ts';
 import { type Child, h } from './dom.ts';
 import { age, duration, moment } from './format.ts';
@@ -8,7 +8,8 @@ import { changed, known, stepsOf } from './state.ts';
 import type { Job } from './types.ts';
 
 let shown: { readonly key: string; readonly view: LogView } | undefined;
-const others = new Map<string, Job | null>();
+const others = new Map<string, { readonly job: Job | null | undefined; readonly moves: number }>();
+const reading = new Set<string>();
 
 /** The log that is shown goes with its page. */
 export function closeLog(): void {
@@ -103,12 +104,23 @@ export function placeLog(main: Element): void {
   if (shown.view.element.parentElement !== place) place.replaceChildren(shown.view.element);
 }
 
-/** A job that is not among the newest. */
+/** A job that is not among the newest: read again when something has happened. */
 function older(id: string): Job | null | undefined {
-  if (known.jobs === undefined || others.has(id)) return others.get(id);
-  void get<Job>(`/jobs/${id}`)
-    .then((job) => others.set(id, job))
-    .catch(() => others.set(id, null))
-    .finally(changed);
-  return undefined;
+  const { jobs, moves } = known;
+  const before = others.get(id);
+  if (jobs !== undefined && before?.moves !== moves && !reading.has(id)) {
+    reading.add(id);
+    void get<Job>(`/jobs/${id}`)
+      .then((job) => others.set(id, { job, moves }))
+      .catch((error: unknown) => {
+        // Out of reach: what it was is shown until it is back.
+        const isNone = error instanceof ApiError && (error.status === 404 || error.status === 400);
+        others.set(id, { job: isNone ? null : before?.job, moves });
+      })
+      .finally(() => {
+        reading.delete(id);
+        changed();
+      });
+  }
+  return before?.job;
 }

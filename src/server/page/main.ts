@@ -21,7 +21,16 @@ const NAVIGATION = [
 
 function route(): { readonly name: string; readonly rest: readonly string[] } {
   const [name = '', ...rest] = location.hash.replace(/^#\/?/, '').split('/');
-  return { name, rest: rest.map(decodeURIComponent) };
+  return { name, rest: rest.map(decoded) };
+}
+
+/** An address that was typed may hold anything. */
+function decoded(part: string): string {
+  try {
+    return decodeURIComponent(part);
+  } catch {
+    return part;
+  }
 }
 
 function page(): Child {

@@ -28,6 +28,7 @@ export interface StepState {
 export const known = {
   link: { state: 'connecting' } as Link,
   queue: undefined as QueueState | undefined,
+  /** Those that run, those that are next, and the newest. */
   jobs: undefined as readonly Job[] | undefined,
   recipes: undefined as readonly Recipe[] | undefined,
   cells: undefined as readonly Cell[] | undefined,
@@ -40,6 +41,8 @@ export const known = {
   progress: new Map<string, Progress>(),
   /** Grows with every change to a channel: histories are to be read again. */
   flips: 0,
+  /** Grows with everything that happens to jobs, but for their steps. */
+  moves: 0,
   /** Grows with every job that ends: plans are to be made again. */
   settled: 0,
 };
@@ -78,7 +81,11 @@ function soon(name: string, read: () => Promise<void>, ms = 200): void {
 
 const readers = {
   async jobs() {
-    known.jobs = (await get<{ jobs: Job[] }>('/jobs?limit=200')).jobs;
+    const asked = ['state=running', 'state=waiting&order=next', 'order=newest'].map((which) =>
+      get<{ jobs: Job[] }>(`/jobs?limit=200&${which}`),
+    );
+    const jobs = (await Promise.all(asked)).flatMap((one) => one.jobs);
+    known.jobs = [...new Map(jobs.map((job) => [job.id, job])).values()];
   },
   async queue() {
     known.queue = await get<QueueState>('/queue');
@@ -112,6 +119,7 @@ export async function live(): Promise<never> {
         if (event === 'open') {
           await Promise.all(Object.values(readers).map((read) => read()));
           known.link = { state: 'live' };
+          known.moves += 1;
           pause = 500;
           changed();
         }
@@ -143,7 +151,10 @@ function takeProgress(progress: Progress): void {
 function take(event: QueueEvent): void {
   soon('queue', readers.queue);
   if (event.news.type === 'settled') known.settled += 1;
-  if (event.news.type !== 'build') soon('jobs', readers.jobs);
+  if (event.news.type !== 'build') {
+    known.moves += 1;
+    soon('jobs', readers.jobs);
+  }
   if (event.news.type === 'settled' || event.news.type === 'submitted') soon('matrix', readers.matrix, 400);
   takeBuild(event);
   changed();
