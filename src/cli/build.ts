@@ -2,13 +2,12 @@ import { once } from 'node:events';
 import { createInterface } from 'node:readline/promises';
 import type { Command } from 'commander';
 import type { VariantResult } from '../pipeline/events.ts';
-import { type Chosen, chooseVariants } from '../pipeline/recipes.ts';
-import { channelFor } from '../pipeline/run.ts';
+import { chooseVariants } from '../pipeline/recipes.ts';
+import { checkTargets } from '../pipeline/targets.ts';
 import { formatSeconds } from '../platform/clock.ts';
 import { type ErrorKind, EXIT_CODES, KilnError } from '../platform/errors.ts';
 import { installTools, requireTools } from '../platform/hosttools.ts';
 import { userName } from '../platform/user.ts';
-import { checkChannelName } from '../publish/index.ts';
 import { buildThroughQueue } from '../queue/build.ts';
 import type { Job } from '../queue/job.ts';
 import {
@@ -84,7 +83,7 @@ async function runBuild(
     ...mirrorFlag(options),
   });
   const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
-  checkChannels(chosen, options);
+  checkTargets(chosen, options);
   const compare = options.compare === true;
   if (compare && options.rebuild !== true) {
     throw new KilnError('usage', '--compare goes with --rebuild', {
@@ -145,31 +144,6 @@ async function confirmCancel(jobs: readonly Job[], view: ProgressView): Promise<
     return /^y/i.test(answer.trim());
   } finally {
     terminal.close();
-  }
-}
-
-function checkChannels(chosen: readonly Chosen[], { channel, publish }: BuildOptions): void {
-  if (channel === undefined) return;
-  if (!publish) {
-    throw new KilnError('usage', '--channel and --no-publish contradict each other', {
-      hint: 'leave one out',
-    });
-  }
-  const seen = new Map<string, string>();
-  for (const variant of chosen.flatMap(({ variants }) => variants)) {
-    const name = channelFor(channel, variant);
-    checkChannelName(name);
-    const other = seen.get(name);
-    if (other !== undefined) {
-      throw new KilnError(
-        'usage',
-        `--channel ${channel}: ${other} and ${variant.fullName} would both go there`,
-        {
-          hint: 'put {variant} into it, or name one variant',
-        },
-      );
-    }
-    seen.set(name, variant.fullName);
   }
 }
 

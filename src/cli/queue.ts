@@ -1,6 +1,7 @@
 import { type Command, InvalidArgumentError } from 'commander';
 import { checkSubstitutes } from '../pipeline/inputs.ts';
 import { chooseVariants } from '../pipeline/recipes.ts';
+import { checkTargets } from '../pipeline/targets.ts';
 import { userName } from '../platform/user.ts';
 import { serving } from '../queue/build.ts';
 import { isSettled, type Job, type QueueEvent, type VariantStatus, variantStatus } from '../queue/job.ts';
@@ -78,6 +79,7 @@ function registerAdd(queue: Command): void {
   addSourceOptions(command).action(async (references: string[], options: AddOptions) => {
     const context = await contextOf(command, mirrorFlag(options));
     const chosen = await chooseVariants(references.length === 0 ? ['sample'] : references);
+    checkTargets(chosen, options);
     const sources = sourceChoices(context, options);
     checkSubstitutes(
       chosen.map(({ recipe }) => recipe),

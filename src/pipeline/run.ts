@@ -15,6 +15,7 @@ import { RecipeRun } from './recipe-run.ts';
 import type { Chosen } from './recipes.ts';
 import { type Reporter, startReporter, trimLogs } from './report.ts';
 import { type Progress, resultOf } from './results.ts';
+import { channelFor } from './targets.ts';
 import { type Turn, Turns } from './turns.ts';
 import { compareBundle, makeBundle, storedBundle } from './variant.ts';
 import type { VariantJob } from './variant-job.ts';
@@ -288,10 +289,4 @@ async function publish(
   });
   progress.channel = outcome.channel;
   progress.generation = outcome.generation;
-}
-
-/** The channel that a variant is published to. */
-export function channelFor(given: string | undefined, variant: Variant): string {
-  if (given === undefined) return variant.channel;
-  return given.replaceAll('{variant}', variant.name).replaceAll('{recipe}', variant.recipe.name);
 }

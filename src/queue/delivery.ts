@@ -11,7 +11,7 @@ import { workDirectory } from '../pipeline/cache.ts';
 import type { VariantResult } from '../pipeline/events.ts';
 import { chooseVariants } from '../pipeline/recipes.ts';
 import { describeFailure } from '../pipeline/results.ts';
-import { channelFor } from '../pipeline/run.ts';
+import { channelFor } from '../pipeline/targets.ts';
 import { digestFile } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
 import { listIfAny, removeTree } from '../platform/files.ts';

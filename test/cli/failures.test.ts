@@ -44,6 +44,17 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
       /is not a channel's name/,
     ],
     ['one channel for three variants', ['build', '--channel', 'x'], /would both go there/],
+    ['one channel for three variants of a job', ['queue', 'add', '--channel', 'x'], /would both go there/],
+    [
+      'a channel for a job outside the TFTP root',
+      ['queue', 'add', 'sample:ne2k', '--channel', '../x'],
+      /is not a channel's name/,
+    ],
+    [
+      'two recipes that publish to one channel',
+      ['build', writeRecipe({ more: 'description: one\n' }), writeRecipe({ more: 'description: other\n' })],
+      /channel own\/a: own:a \(.*\) and own:a \(.*\) would both go there/,
+    ],
   ])('%s', async (_what, args, sentence) => {
     const home = freshDirectory('usage');
     const ran = await kiln([...args, '--home', home]);

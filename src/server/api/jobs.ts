@@ -1,6 +1,7 @@
 import { z } from '@hono/zod-openapi';
 import { checkSubstitutes } from '../../pipeline/inputs.ts';
 import { chooseVariants } from '../../pipeline/recipes.ts';
+import { checkTargets } from '../../pipeline/targets.ts';
 import { digestOf } from '../../platform/digest.ts';
 import { isSettled, type Job, variantStatus } from '../../queue/job.ts';
 import type { Ledger } from '../../queue/ledger.ts';
@@ -154,6 +155,7 @@ function steerRoutes(api: Api, { ledger }: Server): void {
 
 async function requestsFor(server: Server, body: z.output<typeof order>) {
   const chosen = await chooseVariants(body.references);
+  checkTargets(chosen, body);
   checkSubstitutes(
     chosen.map(({ recipe }) => recipe),
     server.sources,
