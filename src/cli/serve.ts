@@ -88,7 +88,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   const signal = stopSignal();
   const address = parseListen(options.listen);
   await assertMayListen(context, address.host);
-  const held = await lockSoon(serveLock(home), 'kiln serve', 1000);
+  const held = await lockSoon(serveLock(home), 'kiln serve', { timeoutMs: 1000 });
   const ledger = Ledger.of(home);
   const metrics = new Metrics();
   const hub = new Hub(home, ledger, (event) => metrics.take(event));

@@ -3,7 +3,7 @@ import type { StoredBundle } from '../bundle/index.ts';
 import { explainDisk, isDiskFailure } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
-import { lock } from '../platform/lock.ts';
+import { LONG_PATIENCE_MS, lockSoon } from '../platform/lock.ts';
 import { publishBundle } from '../publish/index.ts';
 import type { Variant } from '../recipe/variants.ts';
 import { settleGates } from './boot-gate.ts';
@@ -160,7 +160,12 @@ async function buildVariant(
   let failure: unknown;
   try {
     signal.throwIfAborted();
-    const held = lock(`${home.locks}/build/${recipe}/${variant.name}.lock`, `kiln build ${variant.fullName}`);
+    // A gc takes these locks for a moment; another build of the variant has one until it has finished.
+    const held = await lockSoon(
+      `${home.locks}/build/${recipe}/${variant.name}.lock`,
+      `kiln build ${variant.fullName}`,
+      { timeoutMs: LONG_PATIENCE_MS, signal, waitFor: (holder) => !holder?.what.startsWith('kiln build') },
+    );
     try {
       await takeThrough(shared, run, variant, turn, reporter, progress);
     } finally {
@@ -273,13 +278,12 @@ async function publish(
   const channel = channelFor(request.channel, variant);
   const outcome = await reporter.step('publish', async () => {
     request.signal.throwIfAborted();
-    const { reason, by } = request;
-    const published = await publishBundle(
-      request.home,
-      bundle,
-      channel,
-      reason === undefined ? { by } : { by, reason },
-    );
+    const { reason, by, signal } = request;
+    const published = await publishBundle(request.home, bundle, channel, {
+      by,
+      ...(reason === undefined ? {} : { reason }),
+      patience: { timeoutMs: LONG_PATIENCE_MS, signal },
+    });
     const verb = published.flipped ? 'points to' : 'points already to';
     return {
       ...published,

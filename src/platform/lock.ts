@@ -51,16 +51,38 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
   };
 }
 
+/** How long to wait for a lock, and for whom. */
+export interface Patience {
+  /** 10 s by default: who holds a lock is at short work as a rule (a publish takes milliseconds). */
+  readonly timeoutMs?: number;
+  /** Whom it is worth waiting for; anybody by default. Undefined: somebody who has not said yet who it is. */
+  readonly waitFor?: (holder: LockHolder | undefined) => boolean;
+  /** Ends the waiting. */
+  readonly signal?: AbortSignal;
+}
+
 /**
- * Takes the lock, waiting for a holder that is at short work (a publish takes milliseconds).
- * @param timeoutMs how long to wait; the kernel tells nobody when a file lock is dropped, so it is tried anew
- * @throws KilnError `locked` when the time has passed
+ * What a build waits for a lock of short work: minutes of work must not be lost because somebody else is slow, a gc of
+ * gigabytes or a publish to an NFS root far away.
  */
-export async function lockSoon(path: string, what: string, timeoutMs = 10_000): Promise<Lock> {
+export const LONG_PATIENCE_MS = 600_000;
+
+/**
+ * Takes the lock, waiting for its holder. The kernel tells nobody when a file lock is dropped, so it is tried anew.
+ * @throws KilnError `locked` when the time has passed, or for a holder that is not worth waiting for; the signal's
+ * reason when stopped
+ */
+export async function lockSoon(
+  path: string,
+  what: string,
+  { timeoutMs = 10_000, waitFor = () => true, signal }: Patience = {},
+): Promise<Lock> {
   const deadline = Date.now() + timeoutMs;
   for (let pause = 2; Date.now() < deadline; pause = Math.min(2 * pause, 100)) {
+    signal?.throwIfAborted();
     const taken = tryLock(path, what);
     if ('release' in taken) return taken;
+    if (!waitFor(taken.heldBy)) break;
     await setTimeout(pause);
   }
   return lock(path, what);

@@ -3,7 +3,7 @@ import { nowIso } from '../platform/clock.ts';
 import { explainDisk, isFull } from '../platform/diskErrors.ts';
 import { disk, type FileSystem, sweepTemporaries } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { lockSoon } from '../platform/lock.ts';
+import { lockSoon, type Patience } from '../platform/lock.ts';
 import { userName } from '../platform/user.ts';
 import { linkPath, type SettledChannel, settleChannel } from './channels.ts';
 import { spendReserve } from './reserve.ts';
@@ -14,6 +14,8 @@ export interface ChangeOptions {
   readonly reason?: string;
   /** Flip a pinned channel all the same. */
   readonly force?: boolean;
+  /** How long to wait while another process publishes; 10 s by default. */
+  readonly patience?: Patience;
   /** The disk, unless a test stands in. */
   readonly fileSystem?: FileSystem;
 }
@@ -49,19 +51,28 @@ export async function change<T>(
     await sweepTemporaries(fs, `${home.tftp}/bundles`);
     return action(fs, await settleChannel(fs, home, channel));
   };
-  return withPublishLock(home, what, async () => {
-    try {
-      return await attempt();
-    } catch (error) {
-      if (!frees || !isFull(error) || !(await spendReserve(fs, home))) throw error;
-      return await attempt();
-    }
-  });
+  const alone = () => (frees ? sparingly(fs, home, attempt) : attempt());
+  return withPublishLock(home, what, alone, options.patience);
+}
+
+/** Does what has to work on a full disk as well: a second time then, with the space that was set aside. */
+export async function sparingly<T>(fs: FileSystem, home: Home, action: () => Promise<T>): Promise<T> {
+  try {
+    return await action();
+  } catch (error) {
+    if (!isFull(error) || !(await spendReserve(fs, home))) throw error;
+    return await action();
+  }
 }
 
 /** One publish at a time in a home; errors of the disk are told as what they mean. */
-export async function withPublishLock<T>(home: Home, what: string, action: () => Promise<T>): Promise<T> {
-  const held = await lockSoon(`${home.locks}/publish.lock`, `kiln ${what}`);
+export async function withPublishLock<T>(
+  home: Home,
+  what: string,
+  action: () => Promise<T>,
+  patience: Patience = {},
+): Promise<T> {
+  const held = await lockSoon(`${home.locks}/publish.lock`, `kiln ${what}`, patience);
   try {
     return await action();
   } catch (error) {

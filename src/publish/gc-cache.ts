@@ -1,6 +1,6 @@
-import { lstat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { listIfAny } from '../platform/files.ts';
+import { disk } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { tryLock } from '../platform/lock.ts';
 import { isAlive } from '../platform/process.ts';
@@ -15,6 +15,11 @@ export interface CacheLimits {
   readonly now: Date;
 }
 
+/** What the cache can do without, as long as nobody has used it since. */
+export interface CacheGarbage extends Garbage {
+  readonly usedMs: number;
+}
+
 interface CacheEntry {
   readonly path: string;
   readonly usedMs: number;
@@ -27,17 +32,18 @@ interface CacheEntry {
 export async function cacheGarbage(
   home: Home,
   limits: CacheLimits,
-): Promise<{ garbage: Garbage[]; notes: string[] }> {
+): Promise<{ garbage: CacheGarbage[]; notes: string[] }> {
   const builder = await runningBuild(home);
   if (builder !== undefined) {
     return { garbage: [], notes: [`the cache was left alone: ${builder} is running`] };
   }
   const entries = await cacheEntries(home);
-  const garbage: Garbage[] = [];
+  const garbage: CacheGarbage[] = [];
   const old = (entry: CacheEntry) => limits.now.getTime() - entry.usedMs > limits.cacheAgeMs;
-  for (const { path } of entries.filter(old)) {
-    garbage.push({ kind: 'cache', path, bytes: await treeBytes(path), why: 'not used in a long time' });
-  }
+  const add = async (entry: CacheEntry, kind: Garbage['kind'], why: string) => {
+    garbage.push({ ...entry, kind, bytes: await treeBytes(entry.path), why });
+  };
+  for (const entry of entries.filter(old)) await add(entry, 'cache', 'not used in a long time');
   if (limits.cacheBytes !== undefined) {
     garbage.push(
       ...(await overflow(
@@ -47,26 +53,24 @@ export async function cacheGarbage(
     );
   }
   for (const path of await deadWork(home)) {
-    garbage.push({ kind: 'cache', path, bytes: await treeBytes(path), why: 'of a build that is gone' });
+    await add({ path, usedMs: Number.POSITIVE_INFINITY }, 'cache', 'of a build that is gone');
   }
   const logs = await Promise.all([
     entriesBelow(home.logs, 3),
     entriesBelow(join(home.cache, 'exchange/logs'), 2),
   ]);
-  for (const log of logs.flat().filter(old)) {
-    garbage.push({ kind: 'log', path: log.path, bytes: await treeBytes(log.path), why: 'old' });
-  }
+  for (const log of logs.flat().filter(old)) await add(log, 'log', 'old');
   return { garbage, notes: [] };
 }
 
 /** The entries that have to go, least recently used first, for the rest to fit. */
-async function overflow(entries: readonly CacheEntry[], limit: number): Promise<Garbage[]> {
-  const garbage: Garbage[] = [];
+async function overflow(entries: readonly CacheEntry[], limit: number): Promise<CacheGarbage[]> {
+  const garbage: CacheGarbage[] = [];
   let total = 0;
-  for (const { path } of [...entries].sort((a, b) => b.usedMs - a.usedMs)) {
-    const bytes = await treeBytes(path);
+  for (const entry of [...entries].sort((a, b) => b.usedMs - a.usedMs)) {
+    const bytes = await treeBytes(entry.path);
     total += bytes;
-    if (total > limit) garbage.push({ kind: 'cache', path, bytes, why: 'more than cache-size' });
+    if (total > limit) garbage.push({ ...entry, kind: 'cache', bytes, why: 'more than cache-size' });
   }
   return garbage;
 }
@@ -91,12 +95,19 @@ async function entriesBelow(directory: string, depth: number): Promise<CacheEntr
     const path = join(directory, name);
     if (depth > 1) entries.push(...(await entriesBelow(path, depth - 1)));
     else if (deadOrDone(name)) {
-      const found = await lstat(path);
-      const times = found.isDirectory() ? [found.mtimeMs] : [found.mtimeMs, found.atimeMs];
-      entries.push({ path, usedMs: Math.max(...times) });
+      const usedMs = await lastUse(path);
+      // What is gone by now is somebody else's to tell.
+      if (usedMs !== undefined) entries.push({ path, usedMs });
     }
   }
   return entries;
+}
+
+/** When something of the cache was last used, in milliseconds since 1970; undefined where there is nothing. */
+export async function lastUse(path: string): Promise<number | undefined> {
+  const found = await disk.look(path);
+  if (found === undefined) return undefined;
+  return found.isDirectory() ? found.mtimeMs : Math.max(found.mtimeMs, found.atimeMs);
 }
 
 /** False for what a live process is still writing. */

@@ -5,12 +5,12 @@ import { KilnError } from '../platform/errors.ts';
 import { exists, listIfAny, readlinkIfAny, temporaryBeside } from '../platform/files.ts';
 import { disk, type FileSystem, isTemporary } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { type Lock, tryLock } from '../platform/lock.ts';
+import { type Lock, lockSoon, tryLock } from '../platform/lock.ts';
 import { assertCanaryChannels } from './canary.ts';
-import { withPublishLock } from './change.ts';
+import { sparingly, withPublishLock } from './change.ts';
 import { linkPath, listChannels, listStates } from './channels.ts';
 import type { Garbage } from './garbage.ts';
-import { type CacheLimits, cacheGarbage } from './gc-cache.ts';
+import { type CacheGarbage, type CacheLimits, cacheGarbage, lastUse } from './gc-cache.ts';
 import { listPlaced } from './modules.ts';
 import { bundleOfLink, isRecent, neededByChannels, type Retention } from './needed.ts';
 import { recover, walkTftp } from './recover.ts';
@@ -35,25 +35,49 @@ export interface GcReport {
 
 /**
  * Drops what no channel's last generations, pin, canary, link or running node may need: bundles with their
- * served files and modules, and what the cache was not asked for in a long time. Alone in the home; whatever
- * cuts it short, what is there is whole.
+ * served files and modules, and what the cache was not asked for in a long time. One at a time in a home, and nobody
+ * publishes while it looks at bundles; the cache's gigabytes keep nobody from a publish or a rollback. Whatever cuts it
+ * short, what is there is whole.
  * @throws KilnError `integrity` when a channel's history is damaged, or a channel leads nowhere: then nobody
  * knows what is needed, and nothing is dropped
  */
 export async function collectGarbage(home: Home, options: GcOptions): Promise<GcReport> {
   const fs = options.fileSystem ?? disk;
-  return withPublishLock(home, 'gc', async () => {
-    if (!options.dryRun) await recover(fs, home);
-    await assertNothingDangles(home);
-    const locks = new Map<string, Lock>();
-    try {
-      const report = await plan(home, options, locks);
-      if (!options.dryRun) for (const one of report.garbage) await remove(fs, one);
-      return report;
-    } finally {
-      for (const held of locks.values()) held.release();
-    }
-  });
+  const only = await lockSoon(`${home.locks}/gc.lock`, 'kiln gc');
+  try {
+    // Before any build lock is taken here: who holds one is building.
+    const cache = await cacheGarbage(home, options);
+    const bundles = await withPublishLock(home, 'gc', () =>
+      // What frees a full disk must not need space on it: settling a channel takes a line in its journal.
+      sparingly(fs, home, () => collectBundles(fs, home, options)),
+    );
+    if (!options.dryRun) for (const one of cache.garbage) await removeCached(fs, one);
+    const cached = cache.garbage.map(({ kind, path, bytes, why }) => ({ kind, path, bytes, why }));
+    const garbage = [...bundles.garbage, ...cached];
+    return {
+      garbage,
+      bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
+      kept: bundles.kept,
+      notes: cache.notes,
+    };
+  } finally {
+    only.release();
+  }
+}
+
+type BundlesReport = Pick<GcReport, 'garbage' | 'kept'>;
+
+async function collectBundles(fs: FileSystem, home: Home, options: GcOptions): Promise<BundlesReport> {
+  if (!options.dryRun) await recover(fs, home);
+  await assertNothingDangles(home);
+  const locks = new Map<string, Lock>();
+  try {
+    const report = await plan(home, options, locks);
+    if (!options.dryRun) for (const one of report.garbage) await remove(fs, one);
+    return report;
+  } finally {
+    for (const held of locks.values()) held.release();
+  }
 }
 
 /** @throws KilnError `integrity` for a channel that leads nowhere, or a canary of no channel */
@@ -68,9 +92,7 @@ async function assertNothingDangles(home: Home): Promise<void> {
   }
 }
 
-async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): Promise<GcReport> {
-  // Before any build lock is taken here: who holds one is building.
-  const cache = await cacheGarbage(home, options);
+async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): Promise<BundlesReport> {
   const needed = neededByChannels(await listChannels(home), options);
   for (const { below, path, kind } of await walkTftp(home)) {
     if (kind !== 'symlink') continue;
@@ -101,12 +123,9 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
       garbage.push({ kind: 'modules', path: directory, bytes: await treeBytes(directory), why });
     }
   }
-  garbage.push(...cache.garbage);
   return {
     garbage,
-    bytes: garbage.reduce((sum, { bytes }) => sum + bytes, 0),
     kept: stay.map(({ manifest: { id } }) => ({ bundle: id, why: needed.get(id) ?? '' })),
-    notes: cache.notes,
   };
 }
 
@@ -200,4 +219,10 @@ async function remove(fs: FileSystem, { path, kind }: Garbage): Promise<void> {
   await fs.rename(path, temporary);
   await fs.sync(dirname(path));
   await fs.removeTree(temporary);
+}
+
+/** A build that has begun since it was looked at may use it, and says so by its time. */
+async function removeCached(fs: FileSystem, garbage: CacheGarbage): Promise<void> {
+  const used = await lastUse(garbage.path);
+  if (used !== undefined && used <= garbage.usedMs) await remove(fs, garbage);
 }

@@ -16,6 +16,7 @@ import { digestFile } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
 import { listIfAny, removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
+import { LONG_PATIENCE_MS } from '../platform/lock.ts';
 import { publishBundle } from '../publish/index.ts';
 import type { Returned } from './carried.ts';
 import type { DirectoryExchange, Exchange } from './exchange.ts';
@@ -128,7 +129,11 @@ async function publish(
   const channel =
     variant === undefined ? bundle.manifest.channel : channelFor(job.spec.channel ?? undefined, variant);
   const { reason, by } = job.spec;
-  const published = await publishBundle(home, bundle, channel, reason === null ? { by } : { by, reason });
+  const published = await publishBundle(home, bundle, channel, {
+    by,
+    ...(reason === null ? {} : { reason }),
+    patience: { timeoutMs: LONG_PATIENCE_MS },
+  });
   return { ...result, status: 'published', channel, generation: published.generation };
 }
 

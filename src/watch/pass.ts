@@ -64,7 +64,7 @@ function looking(context: WatchContext, state: WatchState): Looking {
  * joins the job that waits.
  */
 export async function lookWith(context: WatchContext, answers: Answers): Promise<Pass> {
-  const lock = await lockSoon(join(context.home.locks, 'watch.lock'), 'kiln watch', 60_000);
+  const lock = await lockSoon(join(context.home.locks, 'watch.lock'), 'kiln watch', { timeoutMs: 60_000 });
   try {
     const state = await readState(context.home);
     const lookout = new Lookout(looking(context, state), answers);

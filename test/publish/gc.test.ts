@@ -12,7 +12,7 @@ import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { listBundles, packReproducibly } from '../../src/bundle/index.ts';
 import { KilnError } from '../../src/platform/errors.ts';
-import { disk } from '../../src/platform/filesystem.ts';
+import { disk, type FileSystem } from '../../src/platform/filesystem.ts';
 import type { Home } from '../../src/platform/home.ts';
 import { lock } from '../../src/platform/lock.ts';
 import { journalPath } from '../../src/publish/channels.ts';
@@ -216,6 +216,22 @@ describe('gc of the cache', () => {
     utimesSync(file, used, used);
     return file;
   }
+
+  it('leaves alone what a build has used since it was looked at', async () => {
+    const { home } = await homeWith();
+    const [first, second] = ['first', 'second'].map((name) => join(home.cache, 'steps/tree', name));
+    for (const path of [first, second]) mkdirSync(path ?? '', { recursive: true });
+    const fileSystem: FileSystem = {
+      ...disk,
+      async removeTree(path) {
+        const now = new Date('2101-01-01');
+        if (existsSync(second ?? '')) utimesSync(second ?? '', now, now);
+        await disk.removeTree(path);
+      },
+    };
+    await collectGarbage(home, { ...later({ now: new Date('2100-01-01') }), fileSystem });
+    expect([existsSync(first ?? ''), existsSync(second ?? '')]).toEqual([false, true]);
+  });
 
   it('drops what was not used in a long time, and then what was used least until the rest fits', async () => {
     const { home } = await homeWith();

@@ -1,18 +1,20 @@
 import { spawn } from 'node:child_process';
 import { once } from 'node:events';
+import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
-import { describe, expect, it } from 'vitest';
-import { publishBundle, rollback } from '../../src/publish/index.ts';
-import { CHECKOUT, kiln } from '../support/kiln.ts';
+import { describe, expect, it, vi } from 'vitest';
+import { disk, type FileSystem } from '../../src/platform/filesystem.ts';
+import { collectGarbage, publishBundle, rollback } from '../../src/publish/index.ts';
+import { CHECKOUT, kiln, sampleHome } from '../support/kiln.ts';
 import { homeWith } from './fixture.ts';
 import { expectClean } from './scenarios.ts';
 
-/** A process that takes a home's publish lock and keeps it until it is killed. */
-async function holder(lock: string) {
+/** A process that takes a lock and keeps it until it is killed. */
+async function holder(lock: string, what = 'kiln publish elsewhere') {
   const source = `
     import { lock } from ${JSON.stringify(join(CHECKOUT, 'src/platform/lock.ts'))};
-    lock(${JSON.stringify(lock)}, 'kiln publish elsewhere');
+    lock(${JSON.stringify(lock)}, ${JSON.stringify(what)});
     console.log('held');
     setInterval(() => {}, 1000);
   `;
@@ -40,6 +42,47 @@ describe('several Kilns on one home', () => {
     );
     // The lock went with its process, though its note is still there.
     expect(await publishBundle(home, bundles[0], 'lts/x')).toMatchObject({ flipped: true });
+  });
+
+  it('build once a gc has let go of the variant, and not beside another build of it', async () => {
+    const home = await sampleHome();
+    const lock = join(home, 'locks/build/sample/ne2k.lock');
+    const build = () => kiln(['build', 'sample:ne2k', '--home', home]);
+    const rival = await holder(lock, 'kiln build sample:ne2k');
+    expect((await build()).code).toBe(5);
+    rival.kill('SIGKILL');
+    await once(rival, 'exit');
+    const gc = await holder(lock, 'kiln gc');
+    const logs = () => readdirSync(join(home, 'logs/sample/ne2k')).length;
+    const before = logs();
+    const built = build();
+    // A log is begun just before the lock is asked for.
+    await vi.waitFor(() => expect(logs()).toBeGreaterThan(before), 20_000);
+    gc.kill('SIGKILL');
+    expect((await built).code).toBe(0);
+  });
+
+  it('roll back while a gc clears the cache', async () => {
+    const { home, bundles } = await homeWith('one', 'two');
+    await publishBundle(home, bundles[0], 'lts/x');
+    const old = join(home.cache, 'steps/tree/old');
+    mkdirSync(old, { recursive: true });
+    writeFileSync(join(old, 'file'), 'of a tree');
+    const published: boolean[] = [];
+    const fileSystem: FileSystem = {
+      ...disk,
+      async removeTree(path) {
+        // What takes minutes where there are gigabytes.
+        if (path.includes('/steps/'))
+          published.push((await publishBundle(home, bundles[0], 'lts/y')).flipped);
+        await disk.removeTree(path);
+      },
+    };
+    const now = new Date('2100-01-01');
+    const limits = { keep: 1, graceMs: 1e15, now, dryRun: false, cacheAgeMs: 1000, cacheBytes: undefined };
+    await collectGarbage(home, { ...limits, fileSystem });
+    expect(published).toEqual([true]);
+    expect(existsSync(old)).toBe(false);
   });
 
   it('that publish, roll back and collect garbage at once leave numbered generations and nothing broken', async () => {

@@ -68,7 +68,9 @@ export function freshDirectory(name: string): string {
 export async function sampleHome(): Promise<string> {
   const scratch = process.env.KILN_TEST_SCRATCH ?? freshDirectory('scratch');
   const original = join(scratch, 'sample-home');
-  const held = await lockSoon(join(scratch, 'sample-home.lock'), 'building the sample', 390_000);
+  const held = await lockSoon(join(scratch, 'sample-home.lock'), 'building the sample', {
+    timeoutMs: 390_000,
+  });
   try {
     if (!existsSync(join(original, 'done'))) {
       const { ran, jobs } = await buildJson(['--home', original]);
