@@ -189,6 +189,7 @@ function describeSource({ recipe, source, status, current, newest, message, line
       const words = newest === null ? '' : `${newest} `;
       return [`${styled('red', 'does not apply:', process.stdout)} ${what}: ${words}${message}`, ...more];
     }
+    case 'untried':
     case 'unreachable':
     case 'no-match':
       return [`${styled('yellow', 'warning:', process.stdout)} ${what}: ${message}`, ...more];

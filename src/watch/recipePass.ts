@@ -10,7 +10,7 @@ import { type StagedRevision, stageRevision } from './revision.ts';
 import { NO_LISTING, type Seeing } from './sighting.ts';
 import { NOTHING_SEEN, type RecipeMemory, type Rejected, type WatchState } from './state.ts';
 import { type Found, lookUpstream, watchedSources } from './upstream.ts';
-import { checkRecipe, type Verdict } from './verdict.ts';
+import { checkRecipe, NotHad, type Verdict } from './verdict.ts';
 
 /** What is to be built: the recipe itself, or a revision of it. */
 interface Effective {
@@ -27,6 +27,8 @@ type Staging =
       readonly status: 'does-not-apply' | 'refused' | 'unreachable';
       readonly sentence: string;
       readonly lines: readonly string[];
+      /** The source that could not be had. */
+      readonly missing: string | undefined;
     };
 
 /** Updates of other sources than some. */
@@ -147,13 +149,14 @@ export class RecipePass {
       await staged?.drop();
       const { sentence, lines } = verdict;
       this.#rejected.push({ key: sight.tree, sentence, lines, updates });
-      return { ok: false, status: 'does-not-apply', sentence, lines };
+      return { ok: false, status: 'does-not-apply', sentence, lines, missing: undefined };
     } catch (error) {
       await staged?.drop();
       if (!(error instanceof KilnError) || this.#context.signal.aborted) throw error;
       if (error.kind === 'invalid' || error.kind === 'usage') throw error;
       const status = error.kind === 'integrity' ? 'refused' : 'unreachable';
-      return { ok: false, status, sentence: error.message, lines: error.lines };
+      const missing = error instanceof NotHad ? error.source : undefined;
+      return { ok: false, status, sentence: error.message, lines: error.lines, missing };
     }
   }
 
@@ -164,7 +167,12 @@ export class RecipePass {
   }
 
   /** A newer source that can't be used is no longer reported as taken. */
-  #reject(updates: readonly Update[], { status, sentence, lines }: Extract<Staging, { ok: false }>): void {
+  #reject(updates: readonly Update[], why: Extract<Staging, { ok: false }>): void {
+    const { status, sentence, lines, missing } = why;
+    if (missing !== undefined && !updates.some(({ source, renamed }) => (renamed ?? source) === missing)) {
+      this.#leaveUntried(updates, missing, why);
+      return;
+    }
     const at = this.#sources.findIndex(
       (report) => report.status === 'newer' && updates.some(({ source }) => report.source === source),
     );
@@ -173,11 +181,28 @@ export class RecipePass {
     else this.#sources[at] = { ...report, status, message: sentence, lines };
   }
 
-  #say(status: SourceReport['status'], message: string, lines: readonly string[]): void {
+  /** Whose own server is well is not said to be out of reach because another source is, or has other bytes. */
+  #leaveUntried(
+    updates: readonly Update[],
+    missing: string,
+    { status, sentence, lines }: Extract<Staging, { ok: false }>,
+  ): void {
+    for (const [at, report] of this.#sources.entries()) {
+      if (report.status !== 'newer' || !updates.some(({ source }) => source === report.source)) continue;
+      const message = `${report.newest ?? 'it'} is newer, and is tried when ${missing} can be had`;
+      this.#sources[at] = { ...report, status: 'untried', message };
+    }
+    const known = this.#sources.findIndex(({ source }) => source === missing);
+    const report = this.#sources[known];
+    if (report === undefined) this.#say(status, sentence, lines, missing);
+    else if (report.message === null) this.#sources[known] = { ...report, status, message: sentence, lines };
+  }
+
+  #say(status: SourceReport['status'], message: string, lines: readonly string[], source = 'patches'): void {
     const { name } = this.#recipe.recipe;
     this.#sources.push({
       recipe: name,
-      source: 'patches',
+      source,
       status,
       current: null,
       newest: null,

@@ -8,7 +8,8 @@ export interface SourceReport {
   readonly source: string;
   /**
    * `newer`: a newer version, or an edited local file, is taken. `refused`: other bytes under a name whose digest is
-   * known. `does-not-apply`: newer, but not with the others. `unreachable`: it could not be asked or fetched now.
+   * known. `does-not-apply`: newer, but not with the others. `untried`: newer, and another source that is needed to find
+   * out whether it applies could not be had. `unreachable`: it could not be asked or fetched now.
    * `waiting`: not asked, it is not time. `no-match`: the rule finds no version in the recipe's own URLs.
    */
   readonly status:
@@ -16,6 +17,7 @@ export interface SourceReport {
     | 'newer'
     | 'refused'
     | 'does-not-apply'
+    | 'untried'
     | 'unreachable'
     | 'waiting'
     | 'no-match';

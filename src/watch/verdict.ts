@@ -13,16 +13,33 @@ export type Verdict =
   | { readonly ok: true }
   | { readonly ok: false; readonly sentence: string; readonly lines: readonly string[] };
 
+/** A source that could not be had, or that is not the one pinned, by its name. */
+export class NotHad extends KilnError {
+  readonly source: string;
+
+  constructor(source: string, { kind, message, lines, transient }: KilnError) {
+    super(kind, message, { lines, transient });
+    this.source = source;
+  }
+}
+
 /**
  * Unpacks a recipe's kernel for itself and checks its patches on it.
- * @throws KilnError for a source that can't be had, or that is not the one pinned
+ * @throws NotHad for a source that can't be had, or that is not the one pinned
  */
 export async function checkRecipe(recipe: LoadedRecipe, context: WatchContext): Promise<Verdict> {
   const { home, mirrors, signal } = context;
   const lock = await readLock(recipe);
   const choices = { mirrors, substitutes: new Map<string, string>() };
   const sources = await Promise.all(
-    sourceNames(recipe).map((name) => fetchNamed(home, recipe, lock, name, choices, () => undefined, signal)),
+    sourceNames(recipe).map(async (name) => {
+      try {
+        return await fetchNamed(home, recipe, lock, name, choices, () => undefined, signal);
+      } catch (error) {
+        if (!(error instanceof KilnError) || signal.aborted) throw error;
+        throw new NotHad(name, error);
+      }
+    }),
   );
   const { kernel, patches } = sortSources(recipe.recipe, sources);
   const work = await workDirectory(home, 'watch');

@@ -32,6 +32,8 @@ export interface Place {
   /** Milliseconds; moves as the test says. */
   clock: { now: number };
   write(name: string, text: string | Buffer): void;
+  /** From now on servers get no more than a second. */
+  hurry(): void;
   look(upstream?: Which): Promise<WatchReport>;
   jobs(): Job[];
 }
@@ -69,6 +71,7 @@ ${more}`,
   write('all.config', 'CONFIG_NE2K_PCI=y\n');
   write('b.config', 'CONFIG_8139TOO=y\n');
   const clock = { now: 1_000_000_000_000 };
+  let inHurry = false;
   const context: WatchContext = {
     home,
     references: [recipe],
@@ -76,8 +79,11 @@ ${more}`,
     workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
     policy,
     everyMs: 3_600_000,
-    patience: { stallMs: 500, totalMs: 1000 },
-    fetchPatience: { attempts: 1, stallMs: 2000 },
+    // A machine that is busy is no server that is away.
+    get patience() {
+      return inHurry ? { stallMs: 500, totalMs: 1000 } : { stallMs: 60_000, totalMs: 60_000 };
+    },
+    fetchPatience: { attempts: 1, stallMs: 60_000 },
     now: () => clock.now,
     chance: () => 0,
     signal: new AbortController().signal,
@@ -88,6 +94,9 @@ ${more}`,
     context,
     clock,
     write,
+    hurry: () => {
+      inHurry = true;
+    },
     look: async (upstream = 'now') => (await lookOnce(context, upstream)).report,
     jobs() {
       const ledger = Ledger.of(home);

@@ -183,8 +183,9 @@ describe('upstream', () => {
     ],
   ] as const)(
     'that %s is said, changes nothing, and is left alone for longer each time',
-    async (_what, answer) => {
+    async (what, answer) => {
       await place.look();
+      if (what === 'never ends') place.hurry();
       place.clock.now += 2 * HOUR;
       upstream.script.set('/', [answer as never]);
       const failed = await place.look('due');
@@ -199,6 +200,28 @@ describe('upstream', () => {
       expect(place.jobs()).toEqual([]);
     },
   );
+
+  it('that is away does not make newer files of others unreachable, which are tried when it is back', async () => {
+    const other = await startUpstream();
+    other.files.set('say-1.patch', SAY_MORE);
+    const both = makePlace({
+      patches: `${watched(upstream.url)}\n  - { name: say-1, urls: ["${other.url}say-1.patch"] }`,
+    });
+    other.script.set('/say-1.patch', [status(503), status(503), status(503), status(503)]);
+    upstream.files.set('fix-2.patch', reworded('two'));
+    const report = await both.look();
+    expect(states(report)).toEqual([
+      ['fix-1', 'untried', '2'],
+      ['say-1', 'unreachable', null],
+    ]);
+    expect(report.sources[0]?.message).toBe('2 is newer, and is tried when say-1 can be had');
+    expect(report.changes).toEqual([]);
+    other.script.clear();
+    const later = await both.look();
+    expect(states(later)).toEqual([['fix-1', 'newer', '2']]);
+    expect(variants(later)).toEqual([['a', 'b']]);
+    await other.close();
+  });
 
   it('whose listing is cut off without a word of its length changes nothing', async () => {
     upstream.script.set('/', [

@@ -12,7 +12,16 @@ import type { Server } from './server.ts';
 
 const source = z.object({
   source: z.string().openapi({ description: "kernel or the patch's name" }),
-  status: z.enum(['current', 'newer', 'refused', 'does-not-apply', 'unreachable', 'waiting', 'no-match']),
+  status: z.enum([
+    'current',
+    'newer',
+    'refused',
+    'does-not-apply',
+    'untried',
+    'unreachable',
+    'waiting',
+    'no-match',
+  ]),
   current: z.string().nullable(),
   newest: z.string().nullable(),
   message: z.string().nullable(),

@@ -177,6 +177,7 @@ export interface WatchedSource {
     | 'newer'
     | 'refused'
     | 'does-not-apply'
+    | 'untried'
     | 'unreachable'
     | 'waiting'
     | 'no-match';

@@ -89,6 +89,13 @@ const WORDS: Readonly<
     means: "the rule finds no version in the recipe's own URLs",
     weight: 3,
   },
+  untried: {
+    word: 'newer, not tried',
+    style: 'waiting',
+    mark: '△',
+    means: 'another source is needed to find out whether it applies, and could not be had',
+    weight: 3,
+  },
   newer: {
     word: 'newer, taken',
     style: 'running',
