@@ -18,6 +18,7 @@ import { tmpdir } from 'node:os';
 import { basename, dirname, join } from 'node:path';
 import { explainDisk } from './diskErrors.ts';
 import { hasErrno } from './errors.ts';
+import { isAlive } from './process.ts';
 
 /** A name beside `path` for a temporary file: same directory, so that a rename stays on one file system. */
 export function temporaryBeside(path: string): string {
@@ -25,18 +26,31 @@ export function temporaryBeside(path: string): string {
 }
 
 /**
- * Makes a directory below $TMPDIR, for its caller to remove; its real path.
+ * Makes a directory below $TMPDIR, for its caller to remove; its real path. Those that a process has left there that
+ * was killed are removed.
  * @throws KilnError `failed` where none can be made there
  */
 export async function temporaryDirectory(name: string): Promise<string> {
   const parent = tmpdir();
   try {
-    return await realpath(await mkdtemp(join(parent, `${name}-`)));
+    // Numbers of processes mean something within one namespace (pid_namespaces(7)): /tmp may be a container's too.
+    const namespace = /\d+/.exec(await readlink('/proc/self/ns/pid'))?.[0] ?? '';
+    await sweepTemporaries(parent, new RegExp(`^${name}-${namespace}-(\\d+)-\\w{6}$`));
+    return await realpath(await mkdtemp(join(parent, `${name}-${namespace}-${process.pid}-`)));
   } catch (error) {
     throw explainDisk(`no temporary directory can be made in ${parent}`, error, {
       full: `make room in ${parent}, or set TMPDIR to a directory that has some`,
       other: 'set TMPDIR to a directory that can be written to',
     });
+  }
+}
+
+async function sweepTemporaries(parent: string, pattern: RegExp): Promise<void> {
+  for (const entry of await readdir(parent)) {
+    const pid = pattern.exec(entry)?.[1];
+    // Those of other users can't be removed, and are theirs to remove.
+    if (pid !== undefined && !isAlive(Number(pid)))
+      await removeTree(join(parent, entry)).catch(() => undefined);
   }
 }
 

@@ -7,13 +7,13 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { basename, join } from 'node:path';
+import { afterEach, describe, expect, it } from 'vitest';
 import { digestOf } from '../../src/platform/digest.ts';
-import { readTextIfAny, removeTree, writeFileAtomic } from '../../src/platform/files.ts';
+import { readTextIfAny, removeTree, temporaryDirectory, writeFileAtomic } from '../../src/platform/files.ts';
 import { disk, makeDirectories, pointLink } from '../../src/platform/filesystem.ts';
 import { lock, tryLock } from '../../src/platform/lock.ts';
-import { output } from '../../src/platform/process.ts';
+import { baseEnvironment, output, run } from '../../src/platform/process.ts';
 import { freshDirectory } from '../support/kiln.ts';
 
 describe('a file that is written whole', () => {
@@ -33,6 +33,32 @@ describe('a file that is written whole', () => {
     mkdirSync(join(directory, 'taken/full'), { recursive: true });
     await expect(writeFileAtomic(join(directory, 'taken'), 'x')).rejects.toMatchObject({ code: 'EISDIR' });
     expect(readdirSync(directory)).toEqual(['taken']);
+  });
+});
+
+describe('a temporary directory', () => {
+  const { TMPDIR } = process.env;
+  afterEach(() => {
+    if (TMPDIR === undefined) delete process.env.TMPDIR;
+    else process.env.TMPDIR = TMPDIR;
+  });
+
+  it('that a killed process has left is removed by the next, and nothing else is', async () => {
+    const parent = freshDirectory('temporary');
+    process.env.TMPDIR = parent;
+    const own = await temporaryDirectory('kiln-test');
+    const script = `const { temporaryDirectory } = await import(process.argv[1]);
+      await temporaryDirectory('kiln-test');
+      process.kill(process.pid, 'SIGKILL');`;
+    const files = join(import.meta.dirname, '../../src/platform/files.ts');
+    const env = { ...baseEnvironment(), TMPDIR: parent };
+    await run(process.execPath, ['--input-type=module', '-e', script, files], { env });
+    expect(readdirSync(parent)).toHaveLength(2);
+    writeFileSync(join(parent, 'kiln-test-of-somebody'), '');
+    const next = await temporaryDirectory('kiln-test');
+    expect(readdirSync(parent).sort()).toEqual(
+      [basename(own), basename(next), 'kiln-test-of-somebody'].sort(),
+    );
   });
 });
 
