@@ -111,13 +111,16 @@ export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSin
     return { results: variants.flatMap(({ name }) => byName.get(name) ?? []) };
   } finally {
     // There was nothing to do after all, or nothing can be done: it has not begun, and nobody waits for it.
-    if (!taken) {
-      ahead?.then(
-        (worker) => worker.kill('SIGKILL'),
-        () => undefined,
-      );
-    }
+    if (!taken) dismiss(ahead);
   }
+}
+
+/** Ends a worker process that was started ahead and gets no job: it would wait for one for ever, and this process for it. */
+function dismiss(ahead: Promise<Worker> | undefined): void {
+  ahead?.then(
+    (worker) => worker.kill('SIGKILL'),
+    () => undefined,
+  );
 }
 
 /** Whether there is something to make, without a look at what it is made of: a variant that no bundle is of. */
@@ -149,7 +152,10 @@ export async function runJobProcess(
   sink: EventSink,
   ahead?: Promise<Worker>,
 ): Promise<WorkerEnd> {
-  const pool = await joinPool(signal);
+  const pool = await joinPool(signal).catch((error: unknown) => {
+    dismiss(ahead);
+    throw error;
+  });
   try {
     const given = { ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } };
     return await runInWorker(await (ahead ?? startWorker(job)), given, signal, sink);

@@ -15,6 +15,15 @@ import { tryLock } from '../../src/platform/lock.ts';
 import { buildJson, freshDirectory, kiln, processesWith, startKiln } from '../support/kiln.ts';
 import { SAMPLE_TARBALL, writeRecipe } from '../support/recipes.ts';
 
+describe('a machine without a place for temporary files: exit 1', () => {
+  it('is said, and the process that was to build does not wait for its job for ever', async () => {
+    const home = freshDirectory('homeless');
+    const ran = await kiln(['build', 'sample:ne2k', '--home', home], { TMPDIR: join(home, 'none') });
+    expect(ran.code).toBe(1);
+    expect(ran.stderr).toMatch(/no temporary directory can be made in \S+\/none[\s\S]*hint: set TMPDIR/);
+  });
+});
+
 describe('a recipe or an argument that is not valid: exit 2, and nothing is written', () => {
   it.each([
     ['a recipe that there is not', ['build', 'nothing'], /there is no recipe nothing[\s\S]*sample/],
