@@ -66,7 +66,7 @@ function placeAsStated(
 }
 
 /** A hunk without any context: what it removes may stand elsewhere as well, and its line number proves nothing. */
-function isWeak(hunk: Hunk): boolean {
+export function isWeak(hunk: Hunk): boolean {
   return hunk.prefix === 0 && hunk.suffix === 0 && isBare(hunk);
 }
 
@@ -178,12 +178,19 @@ function findDisorder(hunks: readonly Hunk[]): (string | undefined)[] {
   });
 }
 
+/** An insertion without context: that the file has such a line (a brace, an #endif) does not say that it is in. */
+export function isUnprovable(hunk: Hunk): boolean {
+  return isWeak(hunk) && hunk.oldCount === 0 && hunk.oldStart > 0;
+}
+
 /** The 0-based line where the file has the hunk's new side already, if in one place. */
 function findApplied(file: Uint8Array, index: LineIndex, hunk: Hunk): number | undefined {
   const reversed = reverseHunk(hunk);
   const stated = statedNewLine(hunk);
-  if (hunk.newCount === 0) return undefined;
+  if (hunk.newCount === 0 || isUnprovable(hunk)) return undefined;
   if (fitsAt(file, index, reversed, stated)) return stated;
+  // The same lines elsewhere are nothing that this hunk has done.
+  if (isWeak(hunk)) return undefined;
   const fits = findFits(file, index, reversed, 0);
   return fits.lines.length === 1 ? fits.lines[0] : undefined;
 }

@@ -3,6 +3,7 @@ import { reverseSection } from './hunks.ts';
 import { LineRecord } from './line-record.ts';
 import { memoryStore, Overlay } from './overlay.ts';
 import { parsePatch } from './parse.ts';
+import { isUnprovable, isWeak } from './place.ts';
 import { applySection, type SectionContext } from './section.ts';
 import { findStrip, findTarget } from './targets.ts';
 import type { DiskTree } from './tree.ts';
@@ -173,6 +174,8 @@ async function isApplied(
 ): Promise<boolean> {
   if (patches.every((patch) => patch.already)) return true;
   if (patches.length === 0 || !patches.some((patch) => !patch.ok)) return false;
+  const hunks = series.flatMap(({ patch }) => patch.sections.flatMap((section) => section.hunks));
+  if (hunks.some(isUnprovable)) return false;
   const tree = new Overlay(disk, memoryStore());
   for (let at = series.length - 1; at >= 0; at--) {
     const entry = series[at];
@@ -182,9 +185,15 @@ async function isApplied(
     if (sections === undefined) return false;
     const reversed = { ...entry, strip, patch: { ...entry.patch, sections } };
     const report = await evaluatePatch(tree, reversed, new Turn(undefined), undefined, {});
-    if (!report.ok) return false;
+    if (!report.ok || sections.some((section, index) => isFarFetched(section, report.files[index])))
+      return false;
   }
   return true;
+}
+
+/** Whether what has no context was found at another line than its own. */
+function isFarFetched({ hunks }: FileSection, report: FileReport | undefined): boolean {
+  return hunks.some((hunk, index) => isWeak(hunk) && report?.hunks[index]?.offset !== 0);
 }
 
 function reverseSections(sections: readonly FileSection[]): FileSection[] | undefined {

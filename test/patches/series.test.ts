@@ -164,6 +164,21 @@ describe('a hunk', () => {
     const patch = await between(TEN, TEN.replace('line 5\n', 'line 5\nnew\n'), ['-U0']);
     expect(await judge(TEN, patch)).toMatchObject([{ status: 'ambiguous' }]);
   });
+
+  test.each([
+    ['come in', 'line 5\n', 'line 5\nline 8\n', 'ambiguous'],
+    ['are replaced', 'line 5\n', 'line 8\n', 'rejected'],
+  ])(
+    'without context is not in already because the lines that %s stand elsewhere',
+    async (_what, was, is, status) => {
+      // Neither the file that the patch was made for nor what it makes of it, but one with its new line.
+      const patch = await between(TEN, TEN.replace(was, is), ['-U0']);
+      const content = TEN.replace('line 5\n', 'other\n');
+      const report = await checkSeries(treeOf({ 'f.c': content }), [patchOf(patch)]);
+      expect(report.ok).toBe(false);
+      expect(hunksOf(report)).toMatchObject([{ status }]);
+    },
+  );
 });
 
 describe('a series', () => {
