@@ -14,6 +14,8 @@ const stopping = new AbortController();
 const stop = (kind: 'interrupted' | 'terminated') => stopping.abort(new KilnError(kind, kind));
 process.on('SIGINT', () => stop('interrupted'));
 process.on('SIGTERM', () => stop('terminated'));
+// Whoever started this has died: what is under way is stopped and cleared away, and there is nobody to tell.
+for (const stream of [process.stdout, process.stderr]) stream.on('error', () => stop('terminated'));
 
 function say(message: WorkerMessage): void {
   process.stdout.write(`${JSON.stringify(message)}\n`);

@@ -1,7 +1,11 @@
-import { mkdirSync } from 'node:fs';
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { mkdirSync, readdirSync } from 'node:fs';
 import { join } from 'node:path';
+import { createInterface } from 'node:readline';
+import { text } from 'node:stream/consumers';
 import { afterEach, expect, it } from 'vitest';
-import { runJobProcess, type WorkerJob } from '../../src/pipeline/jobs.ts';
+import { runJobProcess, WORKER, type WorkerJob } from '../../src/pipeline/jobs.ts';
 import { freshDirectory } from '../support/kiln.ts';
 
 const { TMPDIR } = process.env;
@@ -57,3 +61,20 @@ it('a job whose process the system refuses fails alone, and may be tried again',
     transient: true,
   });
 });
+
+it('a worker whose starter has died clears away what it was at, and has no more to say', async () => {
+  const home = freshDirectory('jobs');
+  const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', WORKER]);
+  const said = text(worker.stderr);
+  const ended = once(worker, 'exit');
+  worker.stdin.write(`${JSON.stringify(job(home, 'sample:ne2k'))}\n`);
+  for await (const line of createInterface({ input: worker.stdout })) {
+    // Work trees are there.
+    if (line.includes('"step-started"') && line.includes('"compile"')) break;
+  }
+  worker.stdout.destroy();
+  worker.stdin.destroy();
+  await ended;
+  expect(await said).toBe('');
+  expect(readdirSync(join(home, 'cache/work'))).toEqual([]);
+}, 60_000);
