@@ -18,6 +18,8 @@ import { jobLog, logLeaving } from './work.ts';
 /** Who runs the jobs, until it is told to stop. */
 export interface Crew {
   work(): Promise<void>;
+  /** Lets go of what would keep the process alive, whether it has worked or not. */
+  close(): void;
   /** What workers on other machines fetch from. */
   readonly store?: Hono;
 }
@@ -43,7 +45,7 @@ export function prepareOwn(
     ...jobLog(log),
   });
   signal.addEventListener('abort', () => logLeaving(log, runner.running.length, graceSeconds));
-  return { work: () => runner.run() };
+  return { work: () => runner.run(), close: () => undefined };
 }
 
 /** The coordinator of workers on other machines. */
@@ -57,15 +59,14 @@ export async function prepareFleet(
 ): Promise<Crew> {
   const redis = await connectRedis(url);
   const warn = (message: string) => log({ level: 'warning', event: 'fleet', message });
-  for (const sentence of await redisWarnings(redis)) warn(sentence);
   const shared = directory === undefined ? undefined : resolve(directory);
-  const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, warn, shared);
-  const store = storeRouter({ exchange, token: await storeToken(home) });
-  return {
-    store,
-    async work() {
-      await dispatcher.run(signal);
-      redis.disconnect();
-    },
-  };
+  try {
+    for (const sentence of await redisWarnings(redis)) warn(sentence);
+    const { exchange, dispatcher } = await openCoordinator(home, ledger, redis, signal, warn, shared);
+    const store = storeRouter({ exchange, token: await storeToken(home) });
+    return { store, work: () => dispatcher.run(signal), close: () => redis.disconnect() };
+  } catch (error) {
+    redis.disconnect();
+    throw error;
+  }
 }

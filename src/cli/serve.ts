@@ -22,7 +22,7 @@ import {
   wholeNumber,
   workshopSettings,
 } from './context.ts';
-import { prepareFleet, prepareOwn } from './crew.ts';
+import { type Crew, prepareFleet, prepareOwn } from './crew.ts';
 import { serverLog } from './log.ts';
 import { numberOf, settingOf } from './settings.ts';
 import { stopSignal } from './signals.ts';
@@ -93,12 +93,14 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   const metrics = new Metrics();
   const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
+  let crew: Crew | undefined;
   try {
     ledger.trim();
-    const { work, store } =
+    crew =
       options.redis === undefined
         ? prepareOwn(context, ledger, hub, options, signal, log)
         : await prepareFleet(context, ledger, options.redis, options.store, signal, log);
+    const { work, store } = crew;
     const server = {
       home,
       ledger,
@@ -132,6 +134,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       await listeners;
     }
   } finally {
+    crew?.close();
     hub.close();
     ledger.close();
     held.release();

@@ -89,7 +89,12 @@ export class BullmqHand implements Hand {
     news.on('message', () => hand.#wake.notify());
     // What happened while it was away was not heard.
     news.on('ready', () => hand.#wake.notify());
-    await within(5000, news.subscribe(hand.#names.news));
+    try {
+      await within(5000, news.subscribe(hand.#names.news));
+    } catch (error) {
+      await hand.close();
+      throw error;
+    }
     return hand;
   }
 

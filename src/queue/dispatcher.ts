@@ -2,11 +2,12 @@ import { randomUUID } from 'node:crypto';
 import { setTimeout as pause } from 'node:timers/promises';
 import type { Redis } from 'ioredis';
 import type { Payload, Returned } from './carried.ts';
+import { Claim } from './claim.ts';
 import { Hearing } from './hearing.ts';
 import type { Job, Outcome } from './job.ts';
 import type { Ledger } from './ledger.ts';
 import { presentWorkers } from './presence.ts';
-import { explainRedis, queueName, type RedisNames, redisNames, tellToStop } from './redis.ts';
+import { explainRedis, queueName, type RedisNames, redisNames, tellToStop, within } from './redis.ts';
 import { forgetCompleted, type Heard, Routes } from './routes.ts';
 import { Sending } from './sending.ts';
 import { noteWorkers } from './workers.ts';
@@ -62,6 +63,7 @@ export class Dispatcher {
   /** Jobs whose end this dispatcher has dealt with, until it reads of it in the record. */
   readonly #done = new Set<string>();
   readonly #owner: string;
+  readonly #claim: Claim;
   #cursor = 0;
   #paused: boolean | undefined;
   #mustReconcile = true;
@@ -85,6 +87,7 @@ export class Dispatcher {
     this.#names = options.names ?? redisNames();
     this.#owner = this.#ledger.fact('fleet') ?? randomUUID();
     this.#ledger.setFact('fleet', this.#owner);
+    this.#claim = new Claim(this.#redis, this.#names, this.#owner);
     this.#hearing = new Hearing({
       ledger: this.#ledger,
       commit: options.commit,
@@ -117,6 +120,11 @@ export class Dispatcher {
     });
   }
 
+  /** Claims Redis for this record. @throws KilnError `locked` when another coordinator is at work there */
+  claim(): Promise<void> {
+    return this.#claim.renew();
+  }
+
   /** Works until the signal is aborted. */
   async run(signal: AbortSignal): Promise<void> {
     this.#cursor = this.#ledger.cursor;
@@ -139,6 +147,8 @@ export class Dispatcher {
     this.#sending.stop();
     await this.#hearing.stop();
     await this.#routes.close();
+    // What can't be said now is seen when it is not heard of.
+    await within(1000, this.#claim.leave()).catch(() => undefined);
   }
 
   /** What is wrong (Redis is away, the disk is full) is said once; everything is looked at anew until it is right. */
@@ -191,6 +201,7 @@ export class Dispatcher {
 
   /** Redis that was emptied, or that another record's jobs are in, is filled anew. */
   async #checkOwner(): Promise<void> {
+    await this.#claim.renew();
     const owner = await this.#redis.get(this.#names.owner);
     this.#checked = performance.now();
     if (owner === this.#owner) return;

@@ -40,7 +40,11 @@ export async function workForFleet(options: FleetOptions): Promise<void> {
   const coordinator = await exchange.version();
   if (coordinator !== version) throw notOneVersion(coordinator, version);
   const redis = await connectRedis(options.redisUrl);
-  const hand = await BullmqHand.open({ redis, labels, ...(leaseMs === undefined ? {} : { leaseMs }) });
+  const opening = BullmqHand.open({ redis, labels, ...(leaseMs === undefined ? {} : { leaseMs }) });
+  const hand = await opening.catch((error: unknown) => {
+    redis.disconnect();
+    throw error;
+  });
   const execute = executeIn({ home: home.root, jobs: 1 });
   const leaving = new AbortController();
   let refused: unknown;

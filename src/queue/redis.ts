@@ -8,6 +8,8 @@ export interface RedisNames {
   readonly queues: string;
   /** Which record the jobs are from; gone after FLUSHALL. */
   readonly owner: string;
+  /** Which record's coordinator is at work, and its name; gone when it is not heard of. */
+  readonly coordinator: string;
   /** A channel: something is to be taken, or to be stopped. */
   readonly news: string;
   /** A set: the workers that there are, or were. */
@@ -23,6 +25,7 @@ export function redisNames(prefix = 'kiln'): RedisNames {
     prefix,
     queues: `${prefix}:queues`,
     owner: `${prefix}:owner`,
+    coordinator: `${prefix}:coordinator`,
     news: `${prefix}:news`,
     workers: `${prefix}:workers`,
     worker: (id) => `${prefix}:worker:${id}`,

@@ -40,6 +40,7 @@ export interface Coordinator {
 
 /**
  * Prepares the coordinator of a fleet; `dispatcher.run` then works.
+ * @throws KilnError `locked` when Redis has another coordinator
  * @param directory what all machines share; the home's own, served over HTTP, by default
  */
 export async function openCoordinator(
@@ -52,13 +53,6 @@ export async function openCoordinator(
 ): Promise<Coordinator> {
   const exchange = new DirectoryExchange(directory);
   const version = kilnVersion();
-  await exchange.prepare(version);
-  ledger.setFact(EXCHANGE_FACT, directory);
-  await exchange.trim(UNUSED_MS);
-  const daily = setInterval(() => {
-    exchange.trim(UNUSED_MS).catch((error: Error) => onTrouble(error.message));
-  }, DAY_MS);
-  signal.addEventListener('abort', () => clearInterval(daily));
   const dispatcher = new Dispatcher({
     ledger,
     redis,
@@ -66,5 +60,13 @@ export async function openCoordinator(
     prepare: async (job) => ({ ...(await packParcel(job, home, exchange, version, signal)) }),
     commit: (job, returned) => takeIn(job, returned as Delivered, home, exchange),
   });
+  await dispatcher.claim();
+  await exchange.prepare(version);
+  ledger.setFact(EXCHANGE_FACT, directory);
+  await exchange.trim(UNUSED_MS);
+  const daily = setInterval(() => {
+    exchange.trim(UNUSED_MS).catch((error: Error) => onTrouble(error.message));
+  }, DAY_MS).unref();
+  signal.addEventListener('abort', () => clearInterval(daily));
   return { exchange, dispatcher };
 }

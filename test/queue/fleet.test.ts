@@ -263,6 +263,22 @@ describe('a fleet', () => {
     ledger.close();
   });
 
+  it('refuses a coordinator of another home, whose jobs each would take for leftovers', async () => {
+    const fleet = await start(0);
+    const serve = ['serve', '--listen', '127.0.0.1:0', '--home', freshDirectory('coordinator')];
+    const other = await kiln([...serve, '--redis', fleet.redis.url]);
+    expect(other.code).toBe(5);
+    expect(other.stderr).toMatch(/another coordinator, \S+\/\d+, gives out its jobs by this Redis/);
+    expect(other.stderr).toMatch(/one Redis serves one coordinator/);
+    const { host } = new URL(fleet.url);
+    const taken = await kiln([...serve, '--redis', `${fleet.redis.url}/1`, '--listen', host]);
+    expect(taken.code).toBe(5);
+    expect(taken.stderr).toMatch(/somebody listens on/);
+    // Its own comes back at once, however it ended.
+    await fleet.kill('coordinator');
+    await fleet.startCoordinator();
+  });
+
   it('warns of a Redis that forgets; refuses a worker with a wrong token, one without one, and one that no coordinator prepared for', async () => {
     const fleet = await start(0);
     expect(fleet.said('coordinator')).toMatch(/warning: Redis forgets the last jobs when it dies/);
