@@ -16,6 +16,8 @@ export interface EmbeddedOptions {
 }
 
 const LEASE_MS = 60_000;
+/** The record is looked at so often, whether somebody has told of a change or not. */
+const LONGEST_NAP_MS = 1000;
 
 /**
  * A hand on the record itself, for workers of the coordinator's own machine. A job whose holder is dead is given
@@ -149,7 +151,8 @@ export class EmbeddedHand implements Hand {
     const { wake, now } = this.#ledger;
     const since = this.#seen;
     const next = this.#ledger.nextDue();
-    const nap = next === undefined ? withinMs : Math.min(withinMs, Math.max(0, next - now()));
+    const most = Math.min(withinMs, LONGEST_NAP_MS);
+    const nap = next === undefined ? most : Math.min(most, Math.max(0, next - now()));
     await wake.wait(since, nap, signal);
     this.#seen = wake.count;
   }
