@@ -51,13 +51,17 @@ const SAMPLE: Subject = {
  * configurations; none boots what it has built.
  */
 export async function bench(): Promise<void> {
-  for (const subject of [SAMPLE, REAL]) {
-    if (!existsSync(subject.kernel)) {
-      process.stdout.write(`skipped: no ${subject.recipe}.tar\n`);
-      continue;
-    }
-    const scratch = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
-    try {
+  // All trees are removed at the end: ext4 is slow to make files for minutes after as many were removed (it hands out no
+  // inode that was freed just now), and whoever comes next would pay for it.
+  const all = mkdtempSync(join(tmpdir(), 'kiln-bench-'));
+  try {
+    for (const subject of [SAMPLE, REAL]) {
+      if (!existsSync(subject.kernel)) {
+        process.stdout.write(`skipped: no ${subject.recipe}.tar\n`);
+        continue;
+      }
+      const scratch = join(all, subject.recipe);
+      mkdirSync(scratch);
       const rows = compare({ ...subject, kernel: asReleased(subject.kernel, scratch) }, scratch);
       process.stdout.write(`${subject.recipe}\n${format(rows)}\n`);
       publishFigures(
@@ -65,9 +69,9 @@ export async function bench(): Promise<void> {
         `${subject.variants.length} variants of ${subject.recipe}`,
         rows,
       );
-    } finally {
-      rmSync(scratch, { recursive: true, force: true });
     }
+  } finally {
+    rmSync(all, { recursive: true, force: true });
   }
 }
 
@@ -203,7 +207,6 @@ function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival
     symlinkSync(join(trees, readdirSync(trees)[0] ?? '', 'tree'), join(scratch, 'b'));
     // diff exits with 1 where it finds differences, as it should here.
     execFileSync('sh', ['-c', 'diff -Nur a b > fixes.patch || [ $? -eq 1 ]'], { cwd: scratch });
-    rmSync(pristine, { recursive: true });
     mkdirSync(configs);
     for (const name of subject.variants) {
       execFileSync('cp', [join(bundleDirectory(subject, home, name), 'config'), join(configs, name)]);
@@ -240,7 +243,6 @@ function runScript({ env, configs, scratch }: Inputs, variant: string, tag: stri
   const work = join(scratch, `work-${tag}-${variant}`);
   const own = { ...env, CONFIG: join(configs, variant), WORK: work };
   execFileSync('bash', ['-euc', SCRIPT], { env: own, stdio: ['ignore', 'ignore', 'ignore'] });
-  rmSync(work, { recursive: true });
 }
 
 /** What the how-tos do, in the order in which they do it. */
