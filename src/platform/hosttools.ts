@@ -1,7 +1,7 @@
 import { access, constants } from 'node:fs/promises';
 import { delimiter, join } from 'node:path';
 import { KilnError } from './errors.ts';
-import { baseEnvironment, run } from './process.ts';
+import { baseEnvironment, type RunOptions, run, runOnTerminal } from './process.ts';
 
 /** What a host tool is needed for. `gate`: only for booting a bundle in QEMU. `optional`: Kiln works without. */
 export type ToolNeed = 'build' | 'gate' | 'optional' | 'test';
@@ -338,12 +338,18 @@ export async function installTools(
 async function aptGet(
   command: string,
   args: readonly string[],
-  options: Parameters<typeof run>[2],
+  options: RunOptions & { readonly env: Readonly<Record<string, string>> },
 ): Promise<void> {
-  const result = await run(command, args, options);
-  if (result.exitCode === 0) return;
-  throw new KilnError('tool', `${[command, ...args].join(' ')} failed (exit ${result.exitCode})`, {
-    lines: result.tail.slice(-20),
+  options.signal?.throwIfAborted();
+  // sudo asks for a password on the terminal that it finds itself on.
+  const asks = command === 'sudo' && process.stdin.isTTY;
+  const { exitCode, tail } = asks
+    ? { exitCode: await runOnTerminal(command, args, options.env), tail: [] }
+    : await run(command, args, options);
+  options.signal?.throwIfAborted();
+  if (exitCode === 0) return;
+  throw new KilnError('tool', `${[command, ...args].join(' ')} failed (exit ${exitCode})`, {
+    lines: tail.slice(-20),
     hint: 'install the packages by hand, then run the command again',
   });
 }

@@ -1,7 +1,8 @@
 import { type ChildProcess, spawn } from 'node:child_process';
+import { once } from 'node:events';
 import { createWriteStream, readFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
-import { KilnError } from './errors.ts';
+import { hasErrno, KilnError } from './errors.ts';
 
 export interface RunOptions {
   readonly cwd?: string;
@@ -163,12 +164,29 @@ export async function output(
   return result.stdout.toString('utf8');
 }
 
-/** Sends a signal to a process group; a group that is gone already is fine. */
+/**
+ * Runs a program in the foreground of the terminal, where it may ask (sudo for a password); what it prints goes to
+ * stderr. Ctrl-C is its own affair as well as this process's. Gives its exit code; undefined when a signal ended it.
+ */
+export async function runOnTerminal(
+  command: string,
+  args: readonly string[],
+  env: Readonly<Record<string, string>>,
+): Promise<number | undefined> {
+  const child = spawn(command, args, { env, stdio: ['inherit', 2, 2] });
+  const [code] = (await once(child, 'exit')) as [number | null];
+  return code ?? undefined;
+}
+
+/**
+ * Sends a signal to a process group; a group that is gone already is fine, and so is one of another user (sudo's), which
+ * nobody else can end.
+ */
 export function signalGroup(pid: number, signal: NodeJS.Signals): void {
   try {
     process.kill(-pid, signal);
   } catch (error) {
-    if ((error as NodeJS.ErrnoException).code !== 'ESRCH') throw error;
+    if (!hasErrno(error, 'ESRCH', 'EPERM')) throw error;
   }
 }
 
