@@ -4,6 +4,9 @@ import { createWriteStream, readFileSync } from 'node:fs';
 import { finished } from 'node:stream/promises';
 import { hasErrno, KilnError } from './errors.ts';
 
+/** What a timer of Node's can wait, 24 days: one that is asked for more is due at once. */
+const LONGEST_TIMER_MS = 2 ** 31 - 1;
+
 export interface RunOptions {
   readonly cwd?: string;
   /** The whole environment of the process; nothing of Kiln's own leaks in. Default: `baseEnvironment()`. */
@@ -115,10 +118,13 @@ export async function run(
   const timer =
     options.timeoutMs === undefined
       ? undefined
-      : setTimeout(() => {
-          timedOut = true;
-          stop();
-        }, options.timeoutMs);
+      : setTimeout(
+          () => {
+            timedOut = true;
+            stop();
+          },
+          Math.min(options.timeoutMs, LONGEST_TIMER_MS),
+        );
 
   const result = await child;
   clearTimeout(timer);

@@ -71,7 +71,7 @@ export async function addCanaries(
   options: ChangeOptions = {},
 ): Promise<readonly Canary[]> {
   checkChannelName(channel);
-  const addresses = macs.map(parseMac);
+  const addresses = [...new Set(macs.map(parseMac))];
   return change(home, channel, `canary ${channel}`, options, async (fs, settled) => {
     const now = settled?.state.current ?? undefined;
     if (now === undefined) throw unknownChannel(channel);
