@@ -25,9 +25,13 @@ export async function applySteps(
   if (todo.length === 0) return;
   const entries = new Map(journal.entries.map((entry) => [entry.path, entry]));
   const directories: string[] = [];
+  // These come whole, with their directory.
+  const trees = new Set(
+    todo.filter(({ wanted }) => wanted.kind === 'modules').map(({ wanted }) => wanted.path),
+  );
   for (const { wanted } of todo) {
     for (const path of await root.missingAbove(wanted.path)) {
-      if (entries.has(path)) continue;
+      if (entries.has(path) || trees.has(path)) continue;
       entries.set(path, { path, kind: 'directory' });
       directories.push(path);
     }

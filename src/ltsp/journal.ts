@@ -51,11 +51,19 @@ const FILE = `${JOURNAL}/journal.json`;
 export async function readJournal(root: ServerRoot): Promise<Journal> {
   const text = await root.text(FILE);
   if (text === undefined) return { format: 'kiln-ltsp-install/1', entries: [] };
-  const parsed: unknown = JSON.parse(text);
+  const parsed = parseJson(text);
   if ((parsed as { format?: unknown } | null)?.format === 'kiln-ltsp-install/1') return parsed as Journal;
   throw new KilnError('integrity', `${join(root.directory, FILE)} is no journal of kiln ltsp install`, {
     hint: 'it was written by another version of Kiln, or is damaged',
   });
+}
+
+function parseJson(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
 }
 
 export async function writeJournal(root: ServerRoot, journal: Journal): Promise<void> {

@@ -3,10 +3,10 @@ import { join } from 'node:path';
 import { readModuleArchive, type StoredBundle } from '../bundle/index.ts';
 import { digestOf, sha256 } from '../platform/digest.ts';
 
-/** A line for each member of a module tree; what depmod writes anew and Kiln's own note don't count. */
+/** A line for each member of a module tree; what depmod writes anew and Kiln's own notes don't count. */
 type Line = readonly [path: string, content: string];
 
-const PASSING = /^(modules\.[^/]*|\.kiln\.json)$/;
+const PASSING = /^(modules\.[^/]*|\.kiln\.json|\.kiln-ltsp)$/;
 
 /** The digest that a bundle's modules have once they are placed. */
 export async function bundleModulesDigest(bundle: StoredBundle): Promise<string> {

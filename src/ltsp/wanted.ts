@@ -1,6 +1,7 @@
 import { readFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { StoredBundle } from '../bundle/index.ts';
+import { CLAIM } from '../publish/index.ts';
 import type { Block } from './blocks.ts';
 import { dhcpdBlocks } from './dhcpd.ts';
 import {
@@ -101,7 +102,17 @@ async function bootedKernel(
 function modulesOf(bundle: StoredBundle, below: string): Wanted[] {
   if (bundle.manifest.files['modules.tar.gz'] === undefined) return [];
   const path = join(below, 'lib/modules', bundle.manifest.release);
-  return [{ kind: 'modules', path, below, bundle, what: `modules of ${bundle.manifest.id}` }];
+  const claim = {
+    path: join(path, CLAIM),
+    what: 'kiln gc leaves them to these nodes',
+    bytes: Buffer.from('kiln ltsp install has put a kernel in place that needs these modules.\n'),
+    mode: 0o644,
+    replaces: true,
+  };
+  return [
+    { kind: 'modules', path, below, bundle, what: `modules of ${bundle.manifest.id}` },
+    { kind: 'file', ...claim },
+  ];
 }
 
 /** What MOSIX=N of the Linux Journal's lts.conf is for: nodes that stay out of the cluster, and their kernel. */

@@ -116,9 +116,9 @@ async function plan(home: Home, options: GcOptions, locks: Map<string, Lock>): P
   // Of bundles with a pinned release several may use the modules that the first of them brought.
   const releases = new Set(stay.map(({ manifest }) => manifest.release));
   for (const root of await nfsRoots(home)) {
-    for (const { directory, bundle, release, home: owner } of await listPlaced(root)) {
-      // Another home's modules are its own affair.
-      if (owner !== home.root || needed.has(bundle) || releases.has(release)) continue;
+    for (const { directory, bundle, release, home: owner, claimed } of await listPlaced(root)) {
+      // Another home's modules are its own affair, and what LTSP's nodes boot is known to no channel.
+      if (owner !== home.root || claimed || needed.has(bundle) || releases.has(release)) continue;
       const why = `modules of ${bundle}`;
       garbage.push({ kind: 'modules', path: directory, bytes: await treeBytes(directory), why });
     }

@@ -15,7 +15,7 @@ export type { Garbage } from './garbage.ts';
 export { collectGarbage, type GcOptions, type GcReport } from './gc.ts';
 export { inspectServing, type ServingFault, type ServingReport } from './inspect.ts';
 export type { ChannelRecord, ChannelState, Flip, Generation, Pin } from './journal.ts';
-export { listPlaced, placeModules } from './modules.ts';
+export { CLAIM, listPlaced, placeModules } from './modules.ts';
 export { pinChannel, unpinChannel } from './pin.ts';
 export { objections, type Policy, policyPath, readPolicy, STRICT } from './policy.ts';
 export {

@@ -2,7 +2,7 @@ import { readFile } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { type ModuleMember, readModuleArchive, type StoredBundle } from '../bundle/index.ts';
 import { KilnError } from '../platform/errors.ts';
-import { listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
+import { exists, listIfAny, readTextIfAny, temporaryBeside } from '../platform/files.ts';
 import {
   discard,
   disk,
@@ -18,6 +18,9 @@ import type { Home } from '../platform/home.ts';
 /** Whose modules these are: a file in `lib/modules/<release>` that Kiln put there. */
 const MARKER = '.kiln.json';
 
+/** Beside it where somebody else than a channel has nodes that use them, too: gc leaves such a tree alone. */
+export const CLAIM = '.kiln-ltsp';
+
 /** A module tree that Kiln put below an NFS root, as its marker tells. */
 export interface PlacedModules {
   readonly directory: string;
@@ -27,6 +30,8 @@ export interface PlacedModules {
   readonly bundle: string;
   /** Digest of the archive that it was unpacked from. */
   readonly sha256: string;
+  /** An installation of LTSP uses it (`kiln ltsp install`). */
+  readonly claimed: boolean;
 }
 
 /** Where a release's modules are below an NFS root. */
@@ -125,7 +130,9 @@ export async function listPlaced(nfsRoot: string): Promise<PlacedModules[]> {
   for (const release of await listIfAny(join(nfsRoot, 'lib/modules'))) {
     const directory = modulesDirectory(nfsRoot, release);
     const marker = isTemporary(release) ? undefined : await readMarker(directory);
-    if (marker !== undefined) placed.push({ directory, release, ...marker });
+    if (marker === undefined) continue;
+    const claimed = await exists(join(directory, CLAIM));
+    placed.push({ directory, release, ...marker, claimed });
   }
   return placed;
 }

@@ -214,6 +214,23 @@ describe('kiln ltsp install --apply', () => {
     expect(read(root, 'etc/mosix.map')).toBe(map);
   });
 
+  it('keeps its modules from a gc of the home, whose channels know nothing of these nodes', async () => {
+    const [root, home] = [madeUpRoot(), await homeWithBundle()];
+    const nfsRoot = join(root, 'opt/ltsp/i386');
+    writeFileSync(join(home, 'kiln.yaml'), `nfs-roots: ${nfsRoot}\n`);
+    await kiln(['publish', ID, '--channel', 'lts/x', '--home', home]);
+    const before = picture(root);
+    await ltsp(root, home, '--apply', '--nodes', ID, ...NETWORK);
+    rmSync(join(home, 'channels'), { recursive: true });
+    rmSync(join(home, 'tftp'), { recursive: true });
+    rmSync(join(home, 'bundles'), { recursive: true });
+    expect((await kiln(['gc', '--grace', '0s', '--home', home])).code).toBe(0);
+    const modules = 'opt/ltsp/i386/lib/modules/2.4.18-om4';
+    expect(read(root, `${modules}/kernel/8139too.o`)).toBe(`module of ${ID}`);
+    await ltsp(root, home, '--undo');
+    expect(picture(root)).toEqual(before);
+  });
+
   it('of a newer bundle moves the link and leaves the older kernel to the nodes that run it', async () => {
     const [root, home] = [madeUpRoot(), await homeWithBundle()];
     await ltsp(root, home, '--apply', '--nodes', ID, ...NETWORK);
