@@ -1,5 +1,6 @@
 import { type Command, Option } from 'commander';
-import { findTools, installCommand, installTools, type ToolNeed } from '../platform/hosttools.ts';
+import { findTools, installCommand, installTools } from '../platform/hosttools.ts';
+import type { ToolNeed } from '../platform/tool-list.ts';
 import { contextOf } from './context.ts';
 import { note, print, printJson, styled, table } from './output.ts';
 import { stopSignal } from './signals.ts';

@@ -9,7 +9,8 @@ export {
 export { applyCompat, type CompatReport } from './compat/apply.ts';
 export type { CompatRule } from './compat/rule.ts';
 export { dependSymbols, levelTimes, sharesDependencies } from './dependencies.ts';
-export { FAMILIES, familyFor, GENKSYMS, type KernelFamily, type Reasoned } from './family.ts';
+export { FAMILIES, familyFor, GENKSYMS } from './families.ts';
+export type { KernelFamily, Reasoned } from './family.ts';
 export { makeVariables } from './make-variables.ts';
 export { indexModules, type ModuleIndex } from './modules/index.ts';
 export { type ModuleFacts, readModule } from './modules/module.ts';

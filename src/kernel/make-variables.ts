@@ -1,5 +1,6 @@
 import { KilnError } from '../platform/errors.ts';
-import { FILE_PREFIX_MAP, type KernelFamily } from './family.ts';
+import { FILE_PREFIX_MAP } from './families.ts';
+import type { KernelFamily } from './family.ts';
 import type { Toolchain } from './toolchain.ts';
 
 /**

@@ -3,7 +3,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { digestOf } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
 import { baseEnvironment, type RunResult, run } from '../platform/process.ts';
-import { optionalFlags } from './family.ts';
+import { optionalFlags } from './families.ts';
 import { askInside, runInside, type ToolPlace } from './tool-place.ts';
 
 /** The tools that turn a tree into a kernel, and what identifies them. */

@@ -9,7 +9,7 @@ import { CHECKOUT } from './recipes.ts';
  */
 const CODE_OF = {
   // No step, and in no key: the fingerprint says what was found.
-  toolchain: ['kernel/toolchain.ts', 'kernel/tool-place.ts', 'kernel/family.ts'],
+  toolchain: ['kernel/toolchain.ts', 'kernel/tool-place.ts', 'kernel/families.ts'],
   tree: [
     'sources/unpack.ts',
     'sources/members.ts',
@@ -19,9 +19,9 @@ const CODE_OF = {
     'kernel/tree.ts',
     'pipeline/tree.ts',
   ],
-  config: ['kconfig', 'kernel/family.ts', 'kernel/make-variables.ts', 'pipeline/configure.ts'],
+  config: ['kconfig', 'kernel/families.ts', 'kernel/make-variables.ts', 'pipeline/configure.ts'],
   compile: [
-    'kernel/family.ts',
+    'kernel/families.ts',
     'kernel/build.ts',
     'kernel/build-facts.ts',
     'kernel/make-variables.ts',

@@ -15,7 +15,7 @@ import { dirname, join } from 'node:path';
 import { afterEach, beforeEach, expect, test } from 'vitest';
 import { applyCompat } from '../../../src/kernel/compat/apply.ts';
 import type { CompatRule } from '../../../src/kernel/compat/rule.ts';
-import { FAMILIES } from '../../../src/kernel/family.ts';
+import { FAMILIES } from '../../../src/kernel/families.ts';
 
 let tree: string;
 

@@ -1,5 +1,5 @@
 import { expect, test } from 'vitest';
-import { FAMILIES, familyFor } from '../../src/kernel/family.ts';
+import { FAMILIES, familyFor } from '../../src/kernel/families.ts';
 
 test.each(['2.4.0', '2.4.22', '2.4.37.11', '2.4.99'])('%s is a kernel of the 2.4 family', (version) => {
   expect(familyFor(version).name).toBe('linux-2.4-i386');
