@@ -9,6 +9,9 @@ export function jobLog(log: Log) {
       const fields = { job: job.id, recipe: job.recipe, variants: job.variants.join(','), attempt: token };
       log({ level: 'info', event: 'job-started', message, fields });
     },
+    onTrouble(message: string): void {
+      log({ level: 'warning', event: 'record', message });
+    },
     onEnded(job: Job, { type, why }: Outcome, used: boolean): void {
       const message = `${job.id}: ${type}: ${why}${used ? '' : ' (not used: another worker has it)'}`;
       const fields = { job: job.id, recipe: job.recipe, outcome: type, used };

@@ -26,6 +26,7 @@ export interface FleetOptions {
   /** Told when it begins to leave, with how many jobs run. */
   readonly onLeaving?: (running: number) => void;
   readonly onTaken?: (lease: Lease) => void;
+  readonly onTrouble?: (sentence: string) => void;
   readonly onEnded?: (job: Job, outcome: Outcome, used: boolean) => void;
 }
 

@@ -10,7 +10,7 @@ import { GroupCommit } from './groupCommit.ts';
 import { isSettled, type Job, type JobRequest, type QueueEvent, type QueueNews } from './job.ts';
 import { cancel, join, leave, othersOf, prioritise, type Refusal, retry, type Step } from './machine.ts';
 import type { Queue, Submitted } from './queue.ts';
-import { inTransaction } from './transaction.ts';
+import { explainRecord, inTransaction } from './transaction.ts';
 import { Wake, watchDatabase } from './wake.ts';
 
 /** Where a home keeps its record. Deleting it forgets what waits, and no bundle and no channel. */
@@ -308,7 +308,11 @@ export class Ledger implements Queue {
   }
 
   #run(sql: string, ...values: SQLInputValue[]): void {
-    this.prepare(sql).run(...values);
+    try {
+      this.prepare(sql).run(...values);
+    } catch (error) {
+      throw explainRecord(error);
+    }
   }
 }
 

@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import PQueue from 'p-queue';
 import type { BuildEvent, EventSink } from '../pipeline/events.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -28,6 +29,8 @@ export interface RunnerOptions {
   /** Told of everything that happens in the jobs of this runner, as it happens. */
   readonly onEvent?: (job: Job, event: BuildEvent) => void;
   readonly onTaken?: (lease: Lease) => void;
+  /** Told, once, of what keeps the hand from taking jobs or settling them, and may pass: a disk that is full. */
+  readonly onTrouble?: (sentence: string) => void;
   readonly onEnded?: (job: Job, outcome: Outcome, used: boolean) => void;
 }
 
@@ -35,6 +38,7 @@ export interface RunnerOptions {
 const NUDGE = new Error('a slot is free');
 /** Leases are asked about so often at least. */
 const MOST_BETWEEN_BEATS_MS = 1000;
+const SETTLE_AGAIN_MS = 1000;
 
 interface Held {
   readonly lease: Lease;
@@ -55,6 +59,8 @@ export class Runner {
   readonly #ending = new Set<Promise<void>>();
   #nudge = new AbortController();
   #crash: unknown;
+  /** What was told of last. */
+  #trouble = '';
 
   constructor(options: RunnerOptions) {
     this.#options = options;
@@ -83,7 +89,7 @@ export class Runner {
         this.#nudge = new AbortController();
         await this.#beatAll(mayHaveChanged);
         const free = this.#options.slots - this.#held.size;
-        if (!leave.aborted && free > 0) for (const lease of await hand.take(free)) this.#start(lease);
+        if (!leave.aborted && free > 0) for (const lease of await this.#take(free)) this.#start(lease);
         if (this.#crash !== undefined) throw this.#crash;
         if (leave.aborted && this.#held.size === 0) break;
         mayHaveChanged = await this.#nap(hand.leaseMs / 3);
@@ -94,6 +100,38 @@ export class Runner {
       clearTimeout(deadline);
       leave.removeEventListener('abort', leaving);
     }
+  }
+
+  async #take(most: number): Promise<readonly Lease[]> {
+    try {
+      const taken = await this.#options.hand.take(most);
+      this.#trouble = '';
+      return taken;
+    } catch (error) {
+      this.#tellTrouble(error);
+      return [];
+    }
+  }
+
+  /** An outcome that can't be noted yet is worth waiting for: without it the job would be run again. */
+  async #settle(lease: Lease, outcome: Outcome): Promise<boolean> {
+    const { hand, leave } = this.#options;
+    for (;;) {
+      try {
+        return await hand.settle(lease, outcome);
+      } catch (error) {
+        this.#tellTrouble(error);
+        if (leave.aborted) throw error;
+        await pause(SETTLE_AGAIN_MS, undefined, { signal: leave }).catch(() => undefined);
+      }
+    }
+  }
+
+  /** @throws what does not pass */
+  #tellTrouble(error: unknown): void {
+    if (!(error instanceof KilnError && error.transient)) throw error;
+    if (this.#trouble !== error.message) this.#options.onTrouble?.(error.message);
+    this.#trouble = error.message;
   }
 
   /** Sleeps until the hand hears of something, or a slot is free. @returns whether it may be the former */
@@ -147,10 +185,10 @@ export class Runner {
   }
 
   async #runOne(held: Held): Promise<void> {
-    const { hand, onEnded } = this.#options;
+    const { onEnded } = this.#options;
     const { lease } = held;
     const outcome = await this.#slots.add(() => this.#execute(held));
-    const settled = hand.settle(lease, outcome);
+    const settled = this.#settle(lease, outcome);
     // The slot is free: the next take may go to the disk together with this outcome.
     this.#free(held);
     onEnded?.(lease.job, outcome, await settled);
