@@ -7,6 +7,7 @@ import {
   type Manifest,
   readBundleIfSound,
   type StoredBundle,
+  signingKey,
 } from '../bundle/index.ts';
 import { type Initrd, kitEntries, makeInitrd } from '../initrd/index.ts';
 import { removeTree } from '../platform/files.ts';
@@ -42,7 +43,8 @@ export async function makeBundle(job: VariantJob): Promise<StoredBundle> {
   const { home, variant, reporter } = job;
   await requireImageTools(variant.recipe.images);
   requireBootable(job.recipe, variant, job.keys);
-  // A card that QEMU does not have is told before the minutes that a kernel takes.
+  // A key that can't sign, and a card that QEMU does not have, are told before the minutes that a kernel takes.
+  await signingKey(home);
   if (variant.recipe.gates.includes('boot')) requireCards(job.recipe, variant);
   return inWorkDirectory(job, async (work) => {
     const staged = await stageBundle(job, work);

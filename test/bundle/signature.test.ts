@@ -1,5 +1,5 @@
 import { spawnSync } from 'node:child_process';
-import { chmodSync, readFileSync, statSync, writeFileSync } from 'node:fs';
+import { chmodSync, mkdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import {
@@ -12,7 +12,7 @@ import {
   trustedKeys,
 } from '../../src/bundle/index.ts';
 import { homeWith } from '../publish/fixture.ts';
-import { freshDirectory } from '../support/kiln.ts';
+import { buildJson, freshDirectory } from '../support/kiln.ts';
 
 function minisign(...args: string[]) {
   return spawnSync('minisign', args, { encoding: 'utf8' });
@@ -84,5 +84,15 @@ describe("a home's key", () => {
     expect(statSync(signingKeyPath(home)).mode & 0o777).toBe(0o600);
     expect(statSync(home.keys).mode & 0o777).toBe(0o700);
     expect(readFileSync(publicKeyPath(home), 'utf8')).toBe(formatPublicKey((await signingKey(home)).public));
+  });
+
+  it('that can not sign ends a build before anything is unpacked or compiled', async () => {
+    const home = freshDirectory('home');
+    mkdirSync(join(home, 'keys'));
+    writeFileSync(join(home, 'keys/kiln.key'), 'no key\n');
+    const { ran, jobs } = await buildJson(['sample:ne2k', '--home', home]);
+    expect(ran.code).toBe(4);
+    expect(JSON.stringify(jobs[0]?.error)).toMatch(/not an Ed25519 key/);
+    expect(jobs[0]?.steps.run).toBeLessThanOrEqual(1);
   });
 });
