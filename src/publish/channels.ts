@@ -1,4 +1,4 @@
-import { readdir, readFile } from 'node:fs/promises';
+import { readdir, readFile, stat } from 'node:fs/promises';
 import { dirname, join, posix } from 'node:path';
 import { CHANNEL_NAME, isChannelName } from '../platform/channel-name.ts';
 import { hasErrno, KilnError } from '../platform/errors.ts';
@@ -81,10 +81,21 @@ export async function readStored(
   const { bytes, offset } = end;
   const read = parseJournal(bytes);
   if ('damagedLine' in read) return damaged(read.damagedLine);
+  const link = await readlinkIfAny(linkPath(home, channel));
+  const folded = foldJournal(channel, read.entries, link);
+  if ('damagedLine' in folded) return damaged(folded.damagedLine);
+  if (read.whole < bytes.length || read.entries.length === 0) {
+    // What a crash tears is a line that the link does not rely on yet. If it does, that line was whole once.
+    const { current } = folded.record;
+    const told = current === null ? undefined : targetOf(channel, current);
+    if (link !== undefined && link !== told) {
+      const longer = (await stat(file)).size > offset + bytes.length;
+      // Or it was being written while it was read.
+      return longer ? readStored(home, channel, extent) : damaged(read.entries.length + 1);
+    }
+  }
   // A crash while the channel's very first line was written: there is no such channel yet.
   if (read.entries.length === 0) return undefined;
-  const folded = foldJournal(channel, read.entries, await readlinkIfAny(linkPath(home, channel)));
-  if ('damagedLine' in folded) return damaged(folded.damagedLine);
   return { ...folded, whole: offset + read.whole, size: offset + bytes.length, tail: read.whole };
 
   async function damaged(line: number): Promise<StoredChannel | undefined> {

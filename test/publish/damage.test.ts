@@ -4,6 +4,7 @@ import {
   cpSync,
   mkdirSync,
   readFileSync,
+  readlinkSync,
   renameSync,
   rmSync,
   statSync,
@@ -139,6 +140,27 @@ describe('what is served', () => {
     expect(faults).toEqual([]);
     expect(notes.join('\n')).toMatch(/can't enter .*tftp\/lts: chmod o\+x/);
   });
+});
+
+describe('a history', () => {
+  it.each<[string, (bytes: Buffer) => Buffer]>([
+    ['all zeros', (bytes) => Buffer.alloc(bytes.length)],
+    ['empty', () => Buffer.alloc(0)],
+    ['zeros behind its first line', (bytes) => bytes.fill(0, bytes.indexOf(0x0a) + 1)],
+    ['zeros behind its first generation', (bytes) => bytes.fill(0, bytes.indexOf('"two"') - 100)],
+  ])(
+    'that is %s is damaged, not new: nothing flips, and what it needs is not dropped',
+    async (_name, damage) => {
+      const { home, one } = await twoGenerations();
+      const journal = join(home.channels, 'lts/x/journal');
+      writeFileSync(journal, damage(readFileSync(journal)));
+      const damaged = { kind: 'integrity', message: 'the history of the channel is damaged' };
+      await expect(publishBundle(home, one, 'lts/x')).rejects.toMatchObject(damaged);
+      await expect(collectGarbage(home, { ...inTurn, dryRun: false })).rejects.toMatchObject(damaged);
+      expect((await repair(home)).failed).toHaveLength(1);
+      expect(readlinkSync(join(home.tftp, 'lts/x'))).toBe('../bundles/two');
+    },
+  );
 });
 
 describe('one damaged thing', () => {
