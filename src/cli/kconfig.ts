@@ -1,4 +1,3 @@
-import { readFile } from 'node:fs/promises';
 import { basename, join } from 'node:path';
 import type { Command } from 'commander';
 import {
@@ -27,7 +26,7 @@ import {
 } from '../kconfig/index.ts';
 import { CHECKOUT } from '../pipeline/recipes.ts';
 import { KilnError } from '../platform/errors.ts';
-import { readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { readGiven, writeFileAtomic } from '../platform/files.ts';
 import { contextOf } from './context.ts';
 import { note, print, printJson, styled, table } from './output.ts';
 
@@ -204,20 +203,22 @@ async function readRequests(options: TreeOptions): Promise<readonly Requested[]>
   return requested;
 }
 
+/** A file of that name, else the one below kconfig/: a directory called netboot hides no fragment. */
 async function readFragment(name: string): Promise<Fragment> {
-  const text = await readTextIfAny(name);
-  if (text !== undefined) return parseFragment(text, name);
+  const own = await readGiven(name);
+  if (typeof own !== 'string') return parseFragment(own.toString('latin1'), name);
   const shipped = `kconfig/${name}.config`;
-  const found = await readTextIfAny(join(CHECKOUT, shipped));
-  if (found === undefined) {
-    throw new KilnError('usage', `there is no fragment ${name}, neither as a file nor as ${shipped}`);
-  }
-  return parseFragment(found, shipped);
+  const found = await readGiven(join(CHECKOUT, shipped));
+  if (typeof found !== 'string') return parseFragment(found.toString('latin1'), shipped);
+  throw new KilnError('usage', `there is no fragment ${name}: ${own}, nor ${shipped}`, {
+    hint: 'give the path of a .config excerpt, or a name below kconfig/, e.g. netboot or nic/8139too',
+  });
 }
 
 async function readText(path: string): Promise<string> {
-  if ((await readTextIfAny(path)) === undefined) throw new KilnError('usage', `there is no file ${path}`);
-  return await readFile(path, 'latin1');
+  const bytes = await readGiven(path);
+  if (typeof bytes !== 'string') return bytes.toString('latin1');
+  throw new KilnError('usage', bytes, { hint: 'give the path of a .config file' });
 }
 
 function noteProblems(audit: AuditReport): void {

@@ -1,5 +1,5 @@
 import { styleText } from 'node:util';
-import { formatPlace, KilnError } from '../platform/errors.ts';
+import { formatPlace, hasErrno, KilnError } from '../platform/errors.ts';
 
 type Style = Parameters<typeof styleText>[0];
 
@@ -81,15 +81,36 @@ export function errorDocument(error: KilnError): unknown {
   };
 }
 
-/** Reports whatever was thrown, and gives the exit code. A bug shows its stack. */
+/** What a system call says of a path that was given, or of a machine that is out of something: no bug of Kiln's. */
+const NO_BUG = [
+  'ENOTDIR',
+  'ENAMETOOLONG',
+  'ELOOP',
+  'EACCES',
+  'EPERM',
+  'EROFS',
+  'ENOSPC',
+  'EDQUOT',
+  'EIO',
+  'EMFILE',
+  'ENFILE',
+];
+
+/** Reports whatever was thrown, and gives the exit code. A bug shows its stack, and is a document for `--json` too. */
 export function reportError(error: unknown, json: boolean): number {
-  if (!(error instanceof KilnError)) {
-    note(
-      `${styled(['bold', 'red'], 'kiln has a bug:')} ${error instanceof Error ? error.stack : String(error)}`,
-    );
-    return 1;
+  const known = hasErrno(error, ...NO_BUG)
+    ? new KilnError('failed', (error as Error).message, {
+        hint: 'the system refused it: look at the path, at who may use it, and whether the disk has room',
+      })
+    : error;
+  if (known instanceof KilnError) {
+    if (json) printJson(errorDocument(known));
+    note(formatError(known));
+    return known.exitCode;
   }
-  if (json) printJson(errorDocument(error));
-  note(formatError(error));
-  return error.exitCode;
+  const words = error instanceof Error ? (error.stack ?? error.message) : String(error);
+  if (json)
+    printJson({ error: { kind: 'bug', exit: 1, message: words.split('\n')[0], lines: words.split('\n') } });
+  note(`${styled(['bold', 'red'], 'kiln has a bug:')} ${words}`);
+  return 1;
 }

@@ -148,7 +148,7 @@ async function readBytes(path: string): Promise<Buffer> {
   try {
     return await readPatchBytes(path);
   } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ENAMETOOLONG')) throw error;
     const [, archive, member] = /^(.+?):(.+)$/.exec(path) ?? [];
     if (archive !== undefined && member !== undefined && (await exists(archive))) {
       return await readPatchBytes(archive, { member });

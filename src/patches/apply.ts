@@ -93,7 +93,7 @@ export async function findTree(tree: string): Promise<string> {
     const root = await realpath(tree);
     if ((await lstat(root)).isDirectory()) return root;
   } catch (error) {
-    if (!hasErrno(error, 'ENOENT', 'ENOTDIR')) throw error;
+    if (!hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENAMETOOLONG', 'EACCES')) throw error;
   }
   throw new KilnError('usage', `${tree} is no directory`, {
     hint: 'give the directory of an unpacked kernel tree',

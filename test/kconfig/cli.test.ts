@@ -1,4 +1,4 @@
-import { mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
+import { mkdir, mkdtemp, readFile, rm, writeFile } from 'node:fs/promises';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
@@ -109,4 +109,20 @@ test('explain, diff and solve answer on stdout', async () => {
   const one = await fragment('CONFIG_A=y\n');
   const other = await fragment('CONFIG_A=m\n');
   expect((await kiln('kconfig', 'diff', one, other)).stdout).toMatch(/CONFIG_A +y +m\n/);
+});
+
+test('a fragment keeps its bytes, in whatever encoding, and a directory of its name does not hide one of kconfig/', async () => {
+  const file = join(directory, 'latin1.config');
+  await writeFile(file, Buffer.from('CONFIG_CMDLINE="caf\xe9"\n', 'latin1'));
+  const { stdout } = await kiln('--json', 'kconfig', 'audit', '--tree', TREE, '--fragment', file);
+  expect(stdout).toContain(Buffer.from('caf\u00e9').toString('latin1'));
+  await mkdir(join(directory, 'netboot'));
+  const cwd = process.cwd();
+  process.chdir(directory);
+  try {
+    const shipped = await kiln('--json', 'kconfig', 'audit', '--tree', TREE, '--fragment', 'netboot');
+    expect(JSON.parse(shipped.stdout).requested[0]).toMatchObject({ fragment: 'kconfig/netboot.config' });
+  } finally {
+    process.chdir(cwd);
+  }
 });

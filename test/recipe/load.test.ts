@@ -153,6 +153,12 @@ describe('a recipe', () => {
       /a value of one line/,
     ],
     [
+      'an option with letters that no .config has',
+      GOOD.replace('CONFIG_SMP: n', 'CONFIG_X: "€"'),
+      /^demo\.yaml:13:/,
+      /in ASCII/,
+    ],
+    [
       'an option that is a list',
       GOOD.replace('CONFIG_SMP: n', 'CONFIG_SMP: [n]'),
       /:13:/,

@@ -3,8 +3,8 @@ import { symbol } from './words.ts';
 
 const optionValue = z
   .union([
-    // A line of a .config each.
-    z.string().regex(/^[^\r\n]*$/, 'a value of one line'),
+    // A line of a .config each, which has bytes and no encoding.
+    z.string().regex(/^[\t -~]*$/, 'a value of one line, in ASCII'),
     z.number(),
     z.boolean(),
   ])
