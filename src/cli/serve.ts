@@ -82,6 +82,18 @@ second one stops everything at once. What was queued goes on with the next start
     });
 }
 
+const TRIM_EVERY_MS = 3_600_000;
+
+/** Drops what the record has too much of, or says why that has to wait. */
+function trim(ledger: Ledger, log: Log): void {
+  try {
+    ledger.trim();
+  } catch (error) {
+    if (!(error instanceof KilnError)) throw error;
+    log({ level: 'warning', event: 'record', message: error.message });
+  }
+}
+
 async function serveHome(context: Context, options: ServeOptions): Promise<void> {
   const { home } = context;
   const log = serverLog(settingOf(context.settings, 'progress'));
@@ -94,8 +106,9 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
   const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
   let crew: Crew | undefined;
+  const trimming = setInterval(() => trim(ledger, log), TRIM_EVERY_MS).unref();
   try {
-    ledger.trim();
+    trim(ledger, log);
     crew =
       options.redis === undefined
         ? prepareOwn(context, ledger, hub, options, signal, log)
@@ -134,6 +147,7 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       await listeners;
     }
   } finally {
+    clearInterval(trimming);
     crew?.close();
     hub.close();
     ledger.close();

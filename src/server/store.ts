@@ -137,14 +137,17 @@ async function receive(context: Context, path: string, silentMs: number): Promis
   const { body } = context.req.raw;
   if (body === null) return;
   const silence = new AbortController();
-  const timer = setTimeout(() => silence.abort(), silentMs);
+  const listen = () => setTimeout(() => silence.abort(), silentMs);
+  let timer = listen();
   try {
     await pipeline(
       Readable.fromWeb(body as Parameters<typeof Readable.fromWeb>[0]),
       async function* heard(chunks: AsyncIterable<Buffer>) {
         for await (const chunk of chunks) {
-          timer.refresh();
+          // How long the disk takes is not the worker's silence.
+          clearTimeout(timer);
           yield chunk;
+          timer = listen();
         }
       },
       createWriteStream(path, { flags: 'a' }),
