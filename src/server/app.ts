@@ -16,7 +16,7 @@ import { Guard, type GuardOptions } from './guard.ts';
 import { EVERYWHERE } from './headers.ts';
 import type { Log } from './log.ts';
 import { pageRouter } from './page.ts';
-import { HttpError, notFound, problemResponse } from './problem.ts';
+import { HttpError, notFound, problemResponse, wrongMethod } from './problem.ts';
 
 export const API_BASE = '/api/v1';
 
@@ -51,6 +51,9 @@ export function createApp(options: AppOptions): App {
   const document = api.document(server.version);
   api.app.get('/openapi.json', (context) => json(context, document));
   api.app.all('*', (context) => {
+    const { method, path } = context.req;
+    const methods = api.methodsOf(path);
+    if (methods.length > 0) throw wrongMethod(method, path, methods);
     throw notFound(`there is nothing at ${context.req.path}; ${API_BASE}/openapi.json says what there is`);
   });
   const app: App = new Hono();

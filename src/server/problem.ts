@@ -102,3 +102,11 @@ export async function orNotFound<T>(action: () => T | Promise<T>): Promise<T> {
 export function notFound(detail: string): HttpError {
   return new HttpError(404, 'Not found', detail);
 }
+
+/** RFC 9110, 15.5.6. */
+export function wrongMethod(method: string, path: string, methods: readonly string[]): HttpError {
+  const allow = methods.join(', ');
+  return new HttpError(405, 'Not with this method', `${path} takes ${allow}, not ${method}`, {
+    headers: { Allow: allow },
+  });
+}

@@ -345,6 +345,20 @@ describe('errors', () => {
   });
 });
 
+describe('a method', () => {
+  it('that a path does not take is told with those that it does', async () => {
+    for (const [method, path, allow] of [
+      ['DELETE', '/jobs', 'GET, POST, HEAD'],
+      ['GET', '/jobs/j0123456789/cancel', 'POST'],
+      ['POST', '/canaries/52-54-00-12-34-56', 'PUT, DELETE'],
+    ] as const) {
+      const answer = await fetch(`${served.url}/api/v1${path}`, { method });
+      expect([answer.status, answer.headers.get('allow')]).toEqual([405, allow]);
+    }
+    expect((await get('/nothing')).status).toBe(404);
+  });
+});
+
 describe('lists', () => {
   it('have entity tags: nothing is sent again that has not changed', async () => {
     const first = await get('/channels');

@@ -51,6 +51,7 @@ export class Api {
   readonly #document = new OpenAPIHono();
   readonly #guard: Guard;
   readonly #base: string;
+  readonly #methods: { readonly path: RegExp; readonly method: string }[] = [];
   readonly #kept: Kept;
 
   /** @param kept keeps answers until something changes */
@@ -73,6 +74,10 @@ export class Api {
     B extends z.ZodType = z.ZodUndefined,
   >(spec: RouteSpec<P, Q, B, R>, handle: (asked: Asked<P, Q, B>) => Answer<R> | Promise<Answer<R>>): void {
     this.#describe(spec);
+    this.#methods.push({
+      path: new RegExp(`^${this.#base}${spec.path.replaceAll(/\{\w+\}/g, '[^/]+')}$`),
+      method: spec.method.toUpperCase(),
+    });
     const params = z.strictObject(spec.params ?? {});
     const query = z.strictObject(spec.query ?? {});
     const path = spec.path.replaceAll(/\{(\w+)\}/g, ':$1');
@@ -96,6 +101,12 @@ export class Api {
       const answer = await handle(asked);
       return answer instanceof Response ? answer : json(context, answer, spec.status ?? 200);
     });
+  }
+
+  /** The methods that there are for a path; none where there is nothing. */
+  methodsOf(path: string): string[] {
+    const own = this.#methods.filter((one) => one.path.test(path)).map(({ method }) => method);
+    return own.includes('GET') ? [...own, 'HEAD'] : own;
   }
 
   /** The OpenAPI 3.1 document of the routes so far. */
