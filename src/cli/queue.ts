@@ -4,7 +4,7 @@ import { chooseVariants } from '../pipeline/recipes.ts';
 import { checkTargets } from '../pipeline/targets.ts';
 import { userName } from '../platform/user.ts';
 import { serving } from '../queue/build.ts';
-import { isSettled, type Job, type QueueEvent, type VariantStatus, variantStatus } from '../queue/job.ts';
+import type { Job } from '../queue/job.ts';
 import { hasLedger, Ledger } from '../queue/ledger.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../queue/request.ts';
 import { connectedWorkers, formatLabels, missingWorker } from '../queue/workers.ts';
@@ -18,8 +18,8 @@ import {
   sourceChoices,
   workshopSettings,
 } from './context.ts';
-import { note, print, printJson, styled, table } from './output.ts';
-import { describeEvent } from './progress.ts';
+import { note, print, printJson, styled } from './output.ts';
+import { describeNews, iso, listTable, rowsOf } from './queue-text.ts';
 
 interface AddOptions extends SourceOptions {
   readonly priority: number;
@@ -29,17 +29,6 @@ interface AddOptions extends SourceOptions {
   readonly requireGates?: boolean;
   readonly reason?: string;
   readonly require?: Readonly<Record<string, string>>;
-}
-
-/** A line of `kiln queue list`: one variant of one job. */
-interface Row {
-  readonly id: string;
-  readonly recipe: string;
-  readonly variant: string;
-  readonly status: VariantStatus;
-  readonly priority: number;
-  readonly submitted: string;
-  readonly worker?: string;
 }
 
 export function registerQueue(program: Command): void {
@@ -240,66 +229,6 @@ export function withLedger<T>(context: Pick<Context, 'home'>, action: (ledger: L
 export function findJob(context: Pick<Context, 'home'>, id: string): Job | undefined {
   if (!/^j[0-9a-f]{10}$/.test(id) || !hasLedger(context.home)) return undefined;
   return withLedger(context, (ledger) => ledger.find(id));
-}
-
-function rowsOf(job: Job): Row[] {
-  return job.variants.map((variant) => ({
-    id: job.id,
-    recipe: job.recipe,
-    variant,
-    status: variantStatus(job, variant),
-    priority: job.priority,
-    submitted: iso(job.submitted),
-    ...(job.holder === null || isSettled(job) ? {} : { worker: job.holder.worker }),
-  }));
-}
-
-function listTable(rows: readonly Row[]): string {
-  const head = ['JOB', 'VARIANT', 'STATUS', 'PRIORITY', 'SUBMITTED', 'WORKER'];
-  return table(
-    head,
-    rows.map((row) => [
-      row.id,
-      `${row.recipe}:${row.variant}`,
-      row.status,
-      String(row.priority),
-      row.submitted,
-      row.worker ?? '-',
-    ]),
-  );
-}
-
-/** One line for what happened to a job. */
-function describeNews({ news }: QueueEvent): string | undefined {
-  switch (news.type) {
-    case 'submitted':
-      return `queued with priority ${news.priority}`;
-    case 'joined':
-      return 'joined by another who asked for the same';
-    case 'left':
-      return `one who waited for it does no more: ${news.why}`;
-    case 'taken':
-      return `taken by ${news.worker}`;
-    case 'build':
-      return describeEvent(news.event);
-    case 'waiting':
-      return `waits again${news.notBefore === 0 ? '' : ` until ${iso(news.notBefore)}`}: ${news.why}`;
-    case 'cancelling':
-      return `is to stop: ${news.why}`;
-    case 'prioritised':
-      return `has priority ${news.priority} now`;
-    case 'settled':
-      return `${news.state}: ${news.why}`;
-    case 'refused':
-      return `a late outcome was not used: ${news.why}`;
-    case 'paused':
-    case 'resumed':
-      return news.type;
-  }
-}
-
-function iso(milliseconds: number): string {
-  return new Date(milliseconds).toISOString().replace(/\.\d+Z$/, 'Z');
 }
 
 const LIMIT = 1000;
