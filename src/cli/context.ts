@@ -1,3 +1,4 @@
+import { statSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SourceChoices } from '../pipeline/inputs.ts';
@@ -17,6 +18,11 @@ export interface Context {
 export async function contextOf(command: Command, flags: Flags = {}): Promise<Context> {
   const options = command.optsWithGlobals<{ home?: string; json?: boolean; progress?: string }>();
   const { home } = homeFrom(options.home);
+  if (statSync(home.root, { throwIfNoEntry: false })?.isDirectory() === false) {
+    throw new KilnError('usage', `the home ${home.root} is not a directory`, {
+      hint: 'name another with --home',
+    });
+  }
   const settings = await readSettings(home, { progress: options.progress, ...flags });
   return { home, json: options.json === true, settings };
 }

@@ -2,7 +2,10 @@ import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from '../pipeline/recipes.ts';
+import { explainDisk, isDiskFailure, isRefusal } from '../platform/diskErrors.ts';
+import { userName } from '../platform/user.ts';
 import { note, reportError, styled } from './output.ts';
+import { homeFrom } from './settings.ts';
 import { ReaderLeft } from './streams.ts';
 
 const EXIT_HELP = `
@@ -106,8 +109,21 @@ export async function main(args: readonly string[]): Promise<number> {
       return 2;
     }
     if (error instanceof ReaderLeft) return Number(process.exitCode ?? 0);
-    return reportError(error, program.opts<{ json?: boolean }>().json === true || args.includes('--json'));
+    return reportError(
+      explained(error, program, args),
+      program.opts<{ json?: boolean }>().json === true || args.includes('--json'),
+    );
   }
+}
+
+/** What a full disk, or another user's files, have to do with: no bug, and something can be done about it. */
+function explained(error: unknown, program: Command, args: readonly string[]): unknown {
+  if (!isDiskFailure(error) && !isRefusal(error)) return error;
+  const { root } = homeFrom(program.opts<{ home?: string }>().home).home;
+  return explainDisk(['kiln', ...commandWords(program, args)].join(' '), error, {
+    full: `make room for ${root}; kiln gc --dry-run --home ${root} says what can be freed`,
+    other: `everything that Kiln writes is below ${root}: all of it has to be there for ${userName()} to write to (chown), or choose another with --home`,
+  });
 }
 
 /** The first of the arguments as far as they name a command, and a command of that: `ltsp install`. */

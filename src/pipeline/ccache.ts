@@ -1,4 +1,4 @@
-import { mkdir, writeFile } from 'node:fs/promises';
+import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { KernelFamily, Toolchain } from '../kernel/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
@@ -20,7 +20,7 @@ export interface Ccache {
   readonly writable: readonly string[];
 }
 
-/** ccache for this home, or undefined where it is not installed or not wanted. */
+/** ccache for this home, or undefined where it is not installed, not wanted, or another user's. */
 export async function ccacheFor(
   home: Home,
   settings: CcacheSettings,
@@ -29,6 +29,8 @@ export async function ccacheFor(
   if (settings.use === 'off' || (await findCommand('ccache')) === undefined) return undefined;
   const directory = join(home.cache, 'ccache');
   await mkdir(directory, { recursive: true });
+  // Another user's can't be written to where steps run, not even by root.
+  if ((await stat(directory)).uid !== process.geteuid?.()) return undefined;
   for (const path of remotePath(settings.remote))
     if (settings.remote.startsWith('file:')) await mkdir(path, { recursive: true });
   return {

@@ -1,6 +1,6 @@
 import PQueue from 'p-queue';
 import type { StoredBundle } from '../bundle/index.ts';
-import { explainDisk, isDiskFailure } from '../platform/diskErrors.ts';
+import { explainDisk, isDiskFailure, isRefusal } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { LONG_PATIENCE_MS, lockSoon } from '../platform/lock.ts';
@@ -155,7 +155,12 @@ async function buildVariant(
   const { home, sink, signal } = shared.request;
   const started = Date.now();
   const recipe = variant.recipe.name;
-  const reporter = startReporter(home, recipe, variant.name, sink);
+  let reporter: Reporter;
+  try {
+    reporter = startReporter(home, recipe, variant.name, sink);
+  } catch (error) {
+    throw explained(home, variant, error);
+  }
   const progress: Progress = { gates: {} };
   let failure: unknown;
   try {
@@ -185,10 +190,12 @@ async function buildVariant(
 }
 
 function explained(home: Home, variant: Variant, error: unknown): unknown {
-  if (!isDiskFailure(error)) return error;
+  if (!isDiskFailure(error) && !isRefusal(error)) return error;
   return explainDisk(`build ${variant.fullName}`, error, {
     full: `nothing was published; kiln gc --dry-run --home ${home.root} says what can be freed`,
-    other: 'nothing was published; the same command goes on from there',
+    other: isRefusal(error)
+      ? `nothing was published; all of ${home.root} has to belong to whoever builds there (chown)`
+      : 'nothing was published; the same command goes on from there',
   });
 }
 

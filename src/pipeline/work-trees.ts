@@ -1,4 +1,4 @@
-import { access, mkdir } from 'node:fs/promises';
+import { access, mkdir, stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { removeTree } from '../platform/files.ts';
 import { mountOverlay, mountRight, unmount } from '../platform/mounts.ts';
@@ -187,13 +187,22 @@ export class WorkTrees {
   }
 
   async #mount(directory: string, at: string): Promise<boolean> {
-    if (!this.#overlays) return false;
+    if (!this.#overlays || !(await this.#isOwn())) return false;
     const [upper, work] = [join(directory, 'upper'), join(directory, 'overlay')];
     await mkdir(upper);
     await mkdir(work);
     const below = this.#layer === undefined ? [] : [this.#layer.directory];
     const refused = await mountOverlay({ lower: [...below, this.#request.prepared], upper, work, at });
     if (refused === undefined) return true;
+    this.#overlays = false;
+    this.#layer = undefined;
+    return false;
+  }
+
+  /** Whether the prepared tree is this user's own: of somebody else's, files that show through can't be written to. */
+  async #isOwn(): Promise<boolean> {
+    const { uid } = await stat(this.#request.prepared);
+    if (uid === process.geteuid?.()) return true;
     this.#overlays = false;
     this.#layer = undefined;
     return false;

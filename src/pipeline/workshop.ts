@@ -1,5 +1,5 @@
 import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
+import { mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { compileInit } from '../initrd/index.ts';
@@ -97,7 +97,7 @@ export class Workshop {
   ): Promise<Workshop> {
     const { pool } = settings;
     const [sandbox, jobserver] = await Promise.all([
-      chooseSandbox(settings.sandbox, warn),
+      chooseSandbox(settings.sandbox, home, warn),
       pool === undefined
         ? Jobserver.open(availableParallelism(), makeVersion)
         : Jobserver.attach(pool.fifo, pool.tokens, makeVersion),
@@ -266,9 +266,14 @@ function placesOf(compiler: string): string[] {
   );
 }
 
-async function chooseSandbox(wanted: 'auto' | 'off', warn: (sentence: string) => void): Promise<OwnSandbox> {
+async function chooseSandbox(
+  wanted: 'auto' | 'off',
+  home: Home,
+  warn: (sentence: string) => void,
+): Promise<OwnSandbox> {
   if (wanted === 'off') return 'off';
-  const fault = await bubblewrapFault();
+  await mkdir(home.cache, { recursive: true });
+  const fault = await bubblewrapFault(await realpath(home.cache));
   if (fault === undefined) return 'bubblewrap';
   warn(`steps run without a sandbox: ${fault}`);
   return 'none';

@@ -2,12 +2,26 @@ import { hasErrno, KilnError } from './errors.ts';
 
 /** True for an error that says that the disk, or the user's share of it, is full. */
 export function isFull(error: unknown): boolean {
-  return hasErrno(error, 'ENOSPC', 'EDQUOT');
+  return hasErrno(error, 'ENOSPC', 'EDQUOT') || sqliteCode(error) === SQLITE_FULL;
 }
 
 /** True for what a disk does to a program that has no bug: full, failing, read-only. */
 export function isDiskFailure(error: unknown): boolean {
-  return isFull(error) || hasErrno(error, 'EIO', 'EROFS');
+  return isFull(error) || hasErrno(error, 'EIO', 'EROFS') || sqliteCode(error) === SQLITE_IOERR;
+}
+
+/** True for what somebody else's files do to a program that has no bug. */
+export function isRefusal(error: unknown): boolean {
+  return hasErrno(error, 'EACCES', 'EPERM') || [SQLITE_READONLY, SQLITE_CANTOPEN].includes(sqliteCode(error));
+}
+
+// https://sqlite.org/rescode.html
+const [SQLITE_READONLY, SQLITE_IOERR, SQLITE_FULL, SQLITE_CANTOPEN] = [8, 10, 13, 14];
+
+/** SQLite's primary result code; -1 for what is none of its errors. */
+function sqliteCode(error: unknown): number {
+  const { errcode } = error as { readonly errcode?: unknown };
+  return hasErrno(error, 'ERR_SQLITE_ERROR') && typeof errcode === 'number' ? errcode & 0xff : -1;
 }
 
 /**
@@ -29,5 +43,6 @@ export function explainDisk(
 }
 
 function isErrno(error: unknown): error is NodeJS.ErrnoException {
-  return error instanceof Error && typeof (error as NodeJS.ErrnoException).errno === 'number';
+  if (!(error instanceof Error)) return false;
+  return typeof (error as NodeJS.ErrnoException).errno === 'number' || sqliteCode(error) >= 0;
 }

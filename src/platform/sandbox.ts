@@ -105,11 +105,14 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
   };
 }
 
-/** Whether bubblewrap is there and can do its work; if not, why. */
-export async function bubblewrapFault(): Promise<string | undefined> {
+/**
+ * Whether bubblewrap is there and can do its work; if not, why.
+ * @param directory one to look into: root in a sandbox gets at nothing that another user keeps to himself
+ */
+export async function bubblewrapFault(directory = '/usr'): Promise<string | undefined> {
   const folders = (baseEnvironment().PATH ?? '').split(':');
   if (!folders.some((folder) => existsSync(join(folder, 'bwrap')))) return 'bubblewrap is not installed';
-  const result = await run('bwrap', [...walls('/', '/usr', BUILD_ROOT, [], [], []), '--', 'true'], {
+  const result = await run('bwrap', [...walls('/', directory, BUILD_ROOT, [], [], []), '--', 'true'], {
     timeoutMs: 10_000,
   });
   if (result.exitCode === 0) return undefined;

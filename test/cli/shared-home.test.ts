@@ -1,8 +1,8 @@
-import { chmodSync, chownSync, existsSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
-import { baseEnvironment, run } from '../../src/platform/process.ts';
-import { CHECKOUT, freshDirectory, pathWithout } from '../support/kiln.ts';
+import { baseEnvironment, output, run } from '../../src/platform/process.ts';
+import { CHECKOUT, freshDirectory, kiln, pathWithout } from '../support/kiln.ts';
 
 // An ordinary user: nobody but this one, and no group but its own, is known where it mounts.
 const USER = ['--user', '--map-root-user', '--'];
@@ -23,3 +23,36 @@ it.skipIf(!can)(
   },
   120_000,
 );
+
+it.skipIf(!can).each([
+  ['shows', 0o755],
+  ['keeps to himself', 0o700],
+])(
+  "root builds on what another user has prepared and %s; who is told what became root's",
+  async (_how, mode) => {
+    const home = freshDirectory('others');
+    const env = { ...baseEnvironment(), PATH: pathWithout((name) => name.startsWith('qemu-system')) };
+    const build = (variant: string) => [join(CHECKOUT, 'kiln'), 'build', '--home', home, variant];
+    await output('/bin/sh', ['-c', '"$@"', 'sh', ...build('sample:ne2k')], { env });
+    chmodSync(home, mode);
+    await output('chown', ['-R', '12345:12345', home]);
+    const byRoot = await run('/bin/sh', ['-c', '"$@"', 'sh', ...build('sample:rtl8139')], { env });
+    expect(byRoot.exitCode, byRoot.tail.join('\n')).toBe(0);
+
+    const byUser = await run('unshare', ['--user', '--map-user=1000', ...build('sample:all')], { env });
+    expect(byUser.exitCode).toBe(1);
+    expect(byUser.tail.join('\n')).toMatch(
+      /^error: .*kiln build: [\s\S]*\nhint: everything that Kiln writes is below/m,
+    );
+    expect(byUser.tail.join('\n')).not.toContain('bug');
+  },
+  120_000,
+);
+
+it('a home that is a file is refused: exit 2', async () => {
+  const file = join(freshDirectory('file'), 'home');
+  writeFileSync(file, '');
+  const ran = await kiln(['build', '--home', file]);
+  expect(ran.code).toBe(2);
+  expect(ran.stderr).toContain(`the home ${file} is not a directory`);
+});
