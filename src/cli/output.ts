@@ -81,26 +81,14 @@ export function errorDocument(error: KilnError): unknown {
   };
 }
 
-/** What a system call says of a path that was given, or of a machine that is out of something: no bug of Kiln's. */
-const NO_BUG = [
-  'ENOTDIR',
-  'ENAMETOOLONG',
-  'ELOOP',
-  'EACCES',
-  'EPERM',
-  'EROFS',
-  'ENOSPC',
-  'EDQUOT',
-  'EIO',
-  'EMFILE',
-  'ENFILE',
-];
+/** What a system call says of a path that was given, or of too many open files: no bug of Kiln's. */
+const NO_BUG = ['ENAMETOOLONG', 'ELOOP', 'ENOTDIR', 'EMFILE', 'ENFILE'];
 
 /** Reports whatever was thrown, and gives the exit code. A bug shows its stack, and is a document for `--json` too. */
 export function reportError(error: unknown, json: boolean): number {
   const known = hasErrno(error, ...NO_BUG)
     ? new KilnError('failed', (error as Error).message, {
-        hint: 'the system refused it: look at the path, at who may use it, and whether the disk has room',
+        hint: 'the system refused it: look at the path',
       })
     : error;
   if (known instanceof KilnError) {

@@ -3,8 +3,9 @@ import { join } from 'node:path';
 import { Command, CommanderError } from 'commander';
 import { CHECKOUT } from '../pipeline/recipes.ts';
 import { explainDisk, isDiskFailure, isRefusal } from '../platform/diskErrors.ts';
+import { KilnError } from '../platform/errors.ts';
 import { userName } from '../platform/user.ts';
-import { note, reportError, styled } from './output.ts';
+import { errorDocument, note, printJson, reportError, styled } from './output.ts';
 import { homeFrom } from './settings.ts';
 import { ReaderLeft } from './streams.ts';
 
@@ -97,6 +98,7 @@ export async function createProgram(first?: string): Promise<Command> {
 /** Runs a command line and gives the exit code. */
 export async function main(args: readonly string[]): Promise<number> {
   const program = await createProgram(args[0]);
+  const json = () => program.opts<{ json?: boolean }>().json === true || args.includes('--json');
   try {
     await program.parseAsync([...args], { from: 'user' });
     return Number(process.exitCode ?? 0);
@@ -104,15 +106,13 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) {
       // Commander has said it already; its own exit code for usage is 1.
       if (error.exitCode === 0) return 0;
-      if (error.code === 'commander.help') return 2;
-      note(`${styled('bold', 'hint:')} ${['kiln', ...commandWords(program, args)].join(' ')} --help`);
+      const wrong = wrongUsage(error, ['kiln', ...commandWords(program, args)].join(' '));
+      if (json()) printJson(errorDocument(wrong));
+      if (error.code !== 'commander.help') note(`${styled('bold', 'hint:')} ${wrong.hint}`);
       return 2;
     }
     if (error instanceof ReaderLeft) return Number(process.exitCode ?? 0);
-    return reportError(
-      explained(error, program, args),
-      program.opts<{ json?: boolean }>().json === true || args.includes('--json'),
-    );
+    return reportError(explained(error, program, args), json());
   }
 }
 
@@ -124,6 +124,13 @@ function explained(error: unknown, program: Command, args: readonly string[]): u
     full: `make room for ${root}; kiln gc --dry-run --home ${root} says what can be freed`,
     other: `everything that Kiln writes is below ${root}: all of it has to be there for ${userName()} to write to (chown), or choose another with --home`,
   });
+}
+
+/** What Commander found wrong with the arguments, as the error that it is. */
+function wrongUsage({ code, message }: CommanderError, command: string): KilnError {
+  const sentence =
+    code === 'commander.help' ? `${command} is no command by itself` : message.replace(/^error: /, '');
+  return new KilnError('usage', sentence, { hint: `${command} --help` });
 }
 
 /** The first of the arguments as far as they name a command, and a command of that: `ltsp install`. */

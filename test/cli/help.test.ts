@@ -37,6 +37,19 @@ describe('help', () => {
   });
 });
 
+describe('wrong usage with --json', () => {
+  it.each([
+    ['frob --json', "unknown command 'frob'", 'kiln --help'],
+    ['queue --json', 'kiln queue is no command by itself', 'kiln queue --help'],
+    ['diff one --json', "missing required argument 'BUNDLE'", 'kiln diff --help'],
+    ['plan --no-such --json', "unknown option '--no-such'", 'kiln plan --help'],
+  ])('`kiln %s` prints what is wrong as a document, and exits 2', async (line, message, hint) => {
+    const ran = await kiln(line.split(' '));
+    expect(ran.code).toBe(2);
+    expect(JSON.parse(ran.stdout)).toEqual({ error: { kind: 'usage', exit: 2, message, hint, lines: [] } });
+  });
+});
+
 describe('output that nobody reads to its end', () => {
   it('is no error', () => {
     const shown = execFileSync(

@@ -16,7 +16,7 @@ function reported(error: unknown): { exit: number; document: unknown; words: str
 }
 
 test('what the system refuses is no bug of Kiln’s', () => {
-  const refused = Object.assign(new Error('EACCES: permission denied, open x'), { code: 'EACCES' });
+  const refused = Object.assign(new Error('ENAMETOOLONG: name too long, open x'), { code: 'ENAMETOOLONG' });
   expect(reported(refused)).toMatchObject({
     exit: 1,
     document: { error: { kind: 'failed', message: refused.message } },
