@@ -83,6 +83,7 @@ second one stops everything at once. What was queued goes on with the next start
 }
 
 const TRIM_EVERY_MS = 3_600_000;
+const LOOK_AT_RECORD_MS = 1000;
 
 /** Drops what the record has too much of, or says why that has to wait. */
 function trim(ledger: Ledger, log: Log): void {
@@ -94,14 +95,31 @@ function trim(ledger: Ledger, log: Log): void {
   }
 }
 
+/** A server whose record was deleted would go on without anybody's hearing of what is queued. */
+function leaveWhenReplaced(ledger: Ledger): { readonly signal: AbortSignal; readonly timer: NodeJS.Timeout } {
+  const replaced = new AbortController();
+  const timer = setInterval(() => {
+    if (!ledger.isReplaced) return;
+    clearInterval(timer);
+    replaced.abort(
+      new KilnError('failed', "the queue's record was deleted or replaced while kiln serve had it open", {
+        hint: 'start it again: it goes on with the record that is there now',
+      }),
+    );
+  }, LOOK_AT_RECORD_MS).unref();
+  return { signal: replaced.signal, timer };
+}
+
 async function serveHome(context: Context, options: ServeOptions): Promise<void> {
   const { home } = context;
   const log = serverLog(settingOf(context.settings, 'progress'));
-  const signal = stopSignal();
+  const told = stopSignal();
   const address = parseListen(options.listen);
   await assertMayListen(context, address.host);
   const held = await lockSoon(serveLock(home), 'kiln serve', { timeoutMs: 1000 });
   const ledger = Ledger.of(home);
+  const replaced = leaveWhenReplaced(ledger);
+  const signal = AbortSignal.any([told, replaced.signal]);
   const metrics = new Metrics();
   const hub = new Hub(home, ledger, (event) => metrics.take(event));
   const over = new AbortController();
@@ -146,8 +164,10 @@ async function serveHome(context: Context, options: ServeOptions): Promise<void>
       await listening.close();
       await listeners;
     }
+    replaced.signal.throwIfAborted();
   } finally {
     clearInterval(trimming);
+    clearInterval(replaced.timer);
     crew?.close();
     hub.close();
     ledger.close();

@@ -1,4 +1,4 @@
-import type { FSWatcher } from 'node:fs';
+import { type FSWatcher, statSync } from 'node:fs';
 import type { DatabaseSync, SQLInputValue, StatementSync } from 'node:sqlite';
 import { openDatabase } from './database.ts';
 import { GroupCommit } from './groupCommit.ts';
@@ -18,6 +18,8 @@ export class JobRecord {
   readonly #statements = new Map<string, StatementSync>();
   readonly #watcher: FSWatcher;
   readonly #group: GroupCommit;
+  readonly #file: string;
+  readonly #inode: number;
   /** Notified of every change, by this process or another. */
   readonly wake = new Wake();
   /** Milliseconds since 1970; tests have a clock of their own. */
@@ -26,8 +28,15 @@ export class JobRecord {
   constructor(file: string, now: () => number = Date.now) {
     this.now = now;
     this.#database = openDatabase(file);
+    this.#file = file;
+    this.#inode = statSync(file).ino;
     this.#group = new GroupCommit(this.#database, () => this.wake.notify());
     this.#watcher = watchDatabase(file, this.wake, () => this.#others());
+  }
+
+  /** True when the file was deleted or replaced: others don't see what is written here, nor this what they write. */
+  get isReplaced(): boolean {
+    return statSync(this.#file, { throwIfNoEntry: false })?.ino !== this.#inode;
   }
 
   jobs(states?: readonly Job['state'][]): Job[] {

@@ -1,4 +1,6 @@
 import { once } from 'node:events';
+import { rmSync } from 'node:fs';
+import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { freshDirectory, kiln, startKiln } from '../support/kiln.ts';
@@ -10,6 +12,22 @@ interface Line {
   readonly message: string;
   readonly url?: string;
 }
+
+it('kiln serve ends when its record is deleted: nobody would hear of what is queued from then on', async () => {
+  const home = freshDirectory('home');
+  const child = startKiln(['serve', '--listen', '127.0.0.1:0', '--no-watch', '--home', home]);
+  if (child.stderr === null) throw new Error('no stderr');
+  const exit = once(child, 'exit');
+  const said: string[] = [];
+  for await (const line of createInterface({ input: child.stderr })) {
+    said.push(line);
+    if (line.startsWith('serving ')) {
+      for (const end of ['', '-wal', '-shm']) rmSync(join(home, `state.db${end}`), { force: true });
+    }
+  }
+  expect(await exit).toEqual([1, null]);
+  expect(said.join('\n')).toMatch(/record was deleted or replaced[\s\S]*start it again/);
+});
 
 describe('kiln serve --progress json', () => {
   it('says what it does in a document a line: where it serves, who asked for a change, that it stops', async () => {
