@@ -1,7 +1,8 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
-import { run } from '../platform/process.ts';
+import { baseEnvironment, run } from '../platform/process.ts';
+import { stepPath } from '../platform/sandbox.ts';
 
 /** The sources of Kiln's init, in the order in which they are linked. */
 const SOURCES = [
@@ -96,6 +97,8 @@ export async function compileInit(request: CompileInitRequest): Promise<{ readon
   const result = await run(compiler, [...COMPILE_FLAGS, ...LINK_FLAGS, '-o', output, ...SOURCES], {
     // Relative names, so that no message and no symbol holds the checkout's path.
     cwd: INIT_SOURCE_DIRECTORY,
+    // The compiler looks there for its assembler and linker.
+    env: { ...baseEnvironment(), PATH: stepPath() },
     ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(request.log === undefined ? {} : { log: request.log }),
   });

@@ -1,7 +1,7 @@
 import { KilnError } from '../platform/errors.ts';
 import type { Jobserver, JobserverClient } from '../platform/jobserver.ts';
 import { baseEnvironment } from '../platform/process.ts';
-import { openAir, type Sandbox } from '../platform/sandbox.ts';
+import { openAir, type Sandbox, stepPath } from '../platform/sandbox.ts';
 import type { KernelFamily } from './family.ts';
 import { caseTwin, type MakeOutput, readMakeOutput } from './make-output.ts';
 import { makeVariables } from './make-variables.ts';
@@ -67,7 +67,7 @@ export function runOptions(place: Place, options: MakeOptions) {
   const { signal, log, onLine, writable } = options;
   return {
     cwd: place.seenAs,
-    env: { ...baseEnvironment(), ...options.env },
+    env: { ...baseEnvironment(), PATH: stepPath(), ...options.env },
     ...(writable === undefined ? {} : { writable }),
     ...(signal === undefined ? {} : { signal }),
     ...(log === undefined ? {} : { log }),

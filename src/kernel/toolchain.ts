@@ -3,6 +3,7 @@ import { delimiter, dirname, isAbsolute, join } from 'node:path';
 import { digestOf } from '../platform/digest.ts';
 import { KilnError } from '../platform/errors.ts';
 import { baseEnvironment, type RunResult, run } from '../platform/process.ts';
+import { stepPath } from '../platform/sandbox.ts';
 import { optionalFlags } from './families.ts';
 import { askInside, runInside, type ToolPlace } from './tool-place.ts';
 
@@ -131,7 +132,7 @@ function describeTools(answers: Answers): Omit<Toolchain, 'place' | 'lacks' | 'i
 }
 
 /**
- * Looks along the PATH for this machine's tools; runs nothing.
+ * Looks for this machine's tools, for a compiler along the PATH, for the others where steps will find them; runs nothing.
  * @throws KilnError `tool` naming the package of the first that is missing
  */
 export function locateHostTools({ compiler, hostCompiler = 'gcc' }: ToolchainRequest): HostTools {
@@ -139,9 +140,9 @@ export function locateHostTools({ compiler, hostCompiler = 'gcc' }: ToolchainReq
   return {
     compiler: findTool(compiler, packageOf(compiler)),
     hostCompiler: findTool(hostCompiler, packageOf(hostCompiler)),
-    assembler: findTool('as', 'binutils'),
-    linker: findTool('ld', 'binutils'),
-    make: findTool('make', 'make'),
+    assembler: findTool('as', 'binutils', stepPath()),
+    linker: findTool('ld', 'binutils', stepPath()),
+    make: findTool('make', 'make', stepPath()),
   };
 }
 
@@ -190,11 +191,8 @@ function packageOf(compiler: string): string {
   return /(?:^|\/)(gcc(?:-\d+)?)$/.exec(compiler)?.[1] ?? 'gcc';
 }
 
-function findTool(name: string, packageName: string): string {
-  const { PATH: folders = '' } = baseEnvironment();
-  const candidates = name.includes('/')
-    ? [name]
-    : folders.split(delimiter).map((folder) => join(folder, name));
+function findTool(name: string, packageName: string, path = baseEnvironment().PATH ?? ''): string {
+  const candidates = name.includes('/') ? [name] : path.split(delimiter).map((folder) => join(folder, name));
   const found = candidates.find(isExecutable);
   if (found === undefined) {
     throw new KilnError('tool', `${name} is not installed`, { hint: `apt-get install ${packageName}` });

@@ -39,6 +39,11 @@ const GUARD_MS = 100;
 /** Where a program is looked for inside: nobody's own directories are there. */
 const INSIDE_PATH = '/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin';
 
+/** Where steps find programs, in a sandbox or without: the system's come first, whatever else a user has put before them. */
+export function stepPath(): string {
+  return [INSIDE_PATH, baseEnvironment().PATH].join(':');
+}
+
 /** System directories that compilers and scripts need, read-only. */
 const SYSTEM = ['/usr', '/bin', '/sbin', '/lib', '/lib32', '/lib64', '/libx32', '/opt'];
 /** The little of /etc that programs are found by. */

@@ -5,6 +5,7 @@ import { beforeAll, expect, onTestFinished, test } from 'vitest';
 import { compile, configureTree, familyFor, findToolchain, type Toolchain } from '../../src/kernel/index.ts';
 import { digestOf } from '../../src/platform/digest.ts';
 import { Jobserver } from '../../src/platform/jobserver.ts';
+import { output } from '../../src/platform/process.ts';
 
 const family = familyFor('2.4.99');
 let toolchain: Toolchain;
@@ -149,22 +150,38 @@ exec /usr/bin/make "$@"
 `,
     { mode: 0o755 },
   );
-  const path = process.env.PATH;
-  onTestFinished(() => {
-    process.env.PATH = path;
-  });
-  process.env.PATH = `${bin}:${path}`;
-  const old = await findToolchain({ compiler: 'gcc' });
+  const env = { PATH: `${bin}:${process.env.PATH}` };
+  const old = { ...toolchain, makeVersion: await output('make', ['--version'], { env }) };
   expect(old.makeVersion).toContain('3.77');
   const tree = sampleTree();
-  await configureTree(tree, family, old);
+  await configureTree(tree, family, old, { env });
   const jobserver = await Jobserver.open(2, old.makeVersion);
   onTestFinished(() => jobserver.close());
   const built = await compile(tree, family, old, {
     jobs: 2,
     jobserver,
+    env,
     modulesInto: `${tree}.root`,
     buildDate: 1_000_000_000,
   });
   expect(built.release).toBe('2.4.99');
+});
+
+test("make, the linker and the assembler are the system's, whatever comes first on the PATH", async () => {
+  const bin = mkdtempSync(join(tmpdir(), 'kiln-path-'));
+  const path = process.env.PATH;
+  onTestFinished(() => {
+    process.env.PATH = path;
+    rmSync(bin, { recursive: true });
+  });
+  for (const name of ['make', 'ld', 'as']) {
+    writeFileSync(join(bin, name), '#!/bin/sh\necho GNU 4.99\n', { mode: 0o755 });
+  }
+  process.env.PATH = `${bin}:${path}`;
+  const found = await findToolchain({ compiler: 'gcc' });
+  expect(found.fingerprint).toBe(toolchain.fingerprint);
+  const tree = sampleTree();
+  await configureTree(tree, family, found);
+  await compile(tree, family, found, { jobs: 2, modulesInto: `${tree}.root`, buildDate: 1_000_000_000 });
+  expect(existsSync(`${tree}/vmlinux`)).toBe(true);
 });

@@ -1,7 +1,8 @@
 import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../../platform/errors.ts';
-import { run } from '../../platform/process.ts';
+import { baseEnvironment, run } from '../../platform/process.ts';
+import { stepPath } from '../../platform/sandbox.ts';
 import { type NbiLayout, writeNbi } from './write.ts';
 
 export interface NbiFileRequest {
@@ -51,6 +52,7 @@ async function assembleFirst(request: NbiFileRequest): Promise<Buffer> {
   const flat = ['-Wl,--oformat=binary', '-Wl,-Ttext=0', '-Wa,-mx86-used-note=no'];
   const result = await run(compiler, ['-m32', ...link, ...flat, '-o', output, 'first.S'], {
     cwd: import.meta.dirname,
+    env: { ...baseEnvironment(), PATH: stepPath() },
     ...(signal === undefined ? {} : { signal }),
     ...(log === undefined ? {} : { log }),
   });
