@@ -1,3 +1,4 @@
+import { isChannelName } from '../platform/channel-name.ts';
 import { KilnError } from '../platform/errors.ts';
 
 /** A file of a bundle, as it must be. */
@@ -141,13 +142,18 @@ export function parseManifest(text: string, file: string): Manifest {
 }
 
 /** A bundle may come from anywhere, and these become paths. */
-function assertNames({ id, recipe, variant, release, files }: Manifest, file: string): void {
-  for (const name of [id, recipe, variant, release, ...Object.keys(files)]) {
-    if (typeof name === 'string' && /^[^/\0]+$/.test(name) && name !== '.' && name !== '..') continue;
-    throw new KilnError('integrity', `${file} has a name that is no file's: ${JSON.stringify(name)}`, {
-      hint: 'it is not a bundle that Kiln has made: do not use it',
-    });
-  }
+function assertNames({ id, recipe, variant, release, channel, files }: Manifest, file: string): void {
+  const bad = [id, recipe, variant, release, ...Object.keys(files)].filter((name) => !isFileName(name));
+  // Bundles of before may have no channel.
+  if (channel !== undefined && !isChannelName(channel)) bad.push(channel);
+  if (bad.length === 0) return;
+  throw new KilnError('integrity', `${file} has a name that is no file's: ${JSON.stringify(bad[0])}`, {
+    hint: 'it is not a bundle that Kiln has made: do not use it',
+  });
+}
+
+function isFileName(name: unknown): boolean {
+  return typeof name === 'string' && /^[^/\0]+$/.test(name) && name !== '.' && name !== '..';
 }
 
 /** `SHA256SUMS` as sha256sum(1) reads it: digest, two spaces, name; sorted by name. */

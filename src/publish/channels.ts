@@ -103,7 +103,7 @@ export async function readStored(
     if (offset > 0) return readStored(home, channel, 'all');
     throw new KilnError('integrity', 'the history of the channel is damaged', {
       place: { file, line },
-      hint: `what nodes boot is not affected (${linkPath(home, channel)} says it); restore the file from a backup`,
+      hint: `what nodes boot is not affected (${linkPath(home, channel)} says it); restore the file from a backup, or move it away: the channel then begins anew`,
     });
   }
 }

@@ -174,9 +174,13 @@ async function isRight(path: string, member: ModuleMember): Promise<boolean> {
 async function treeOf(bundle: StoredBundle): Promise<ModuleMember[]> {
   const prefix = `lib/modules/${bundle.manifest.release}/`;
   const members = (await readModuleArchive(bundle)).filter(({ path }) => path.startsWith(prefix));
+  const links = new Set(members.filter(({ kind }) => kind === 'symlink').map(({ path }) => path));
   return members.map((member) => {
     const path = member.path.slice(prefix.length);
-    if (!path.split('/').some((part) => part === '..' || part === '')) return { ...member, path };
+    const leaves = path.split('/').some((part) => part === '..' || part === '');
+    // What lies below a symlink would be written wherever that leads.
+    const above = member.path.split('/').map((_, length, parts) => parts.slice(0, length).join('/'));
+    if (!leaves && !above.some((directory) => links.has(directory))) return { ...member, path };
     throw new KilnError(
       'integrity',
       `modules.tar.gz of ${bundle.manifest.id} has ${member.path}, which leaves its tree`,

@@ -1,3 +1,4 @@
+import { execFileSync } from 'node:child_process';
 import {
   existsSync,
   mkdirSync,
@@ -7,7 +8,7 @@ import {
   symlinkSync,
   writeFileSync,
 } from 'node:fs';
-import { join } from 'node:path';
+import { dirname, join } from 'node:path';
 import { describe, expect, it } from 'vitest';
 import { packReproducibly } from '../../src/bundle/index.ts';
 import { disk } from '../../src/platform/filesystem.ts';
@@ -172,6 +173,28 @@ describe('the modules of a bundle', () => {
     writeFileSync(join(home.root, 'kiln.yaml'), 'nfs-roots: [/nowhere/at/all]\n');
     await expect(publishBundle(home, bundle, 'lts/y')).rejects.toThrow(/no NFS root/);
     expect(existsSync(join(home.tftp, 'lts/y'))).toBe(false);
+  });
+
+  it('are refused when one of them lies below a symlink, which may lead out of the NFS root', async () => {
+    const { home } = await homeWith();
+    const root = freshDirectory('nfs');
+    const away = freshDirectory('away');
+    writeFileSync(join(home.root, 'kiln.yaml'), `nfs-roots: ${root}\n`);
+    const archive = join(away, 'modules.tar.gz');
+    const link = 'lib/modules/one/kernel';
+    const file = `${link}/m.o`;
+    mkdirSync(join(away, 'a', dirname(link)), { recursive: true });
+    symlinkSync(away, join(away, 'a', link));
+    mkdirSync(join(away, 'b', dirname(file)), { recursive: true });
+    writeFileSync(join(away, 'b', file), 'evil');
+    execFileSync('tar', ['-C', join(away, 'a'), '-cf', archive, link]);
+    execFileSync('tar', ['-C', join(away, 'b'), '-rf', archive, file]);
+    execFileSync('gzip', ['-f', archive]);
+    const files = { 'modules.tar.gz': readFileSync(`${archive}.gz`) };
+    const bundle = await storeBundle(home, 'one', { files });
+    await expect(publishBundle(home, bundle, 'lts/x')).rejects.toMatchObject({ kind: 'integrity' });
+    expect(existsSync(join(away, 'm.o'))).toBe(false);
+    expect(existsSync(join(root, 'lib/modules/one'))).toBe(false);
   });
 
   it('never take the place of what Kiln did not put there', async () => {

@@ -148,16 +148,23 @@ describe('a bundle', () => {
 
   it('from outside that is damaged, or has names that leave its directory, never gets into the store', async () => {
     const { home } = await homeWith();
-    const { bundles } = await homeWith('two', 'three');
-    const [damaged, hostile] = bundles.map(({ directory }) => directory) as [string, string];
+    const { bundles } = await homeWith('two', 'three', 'four');
+    const [damaged, hostile, led] = bundles.map(({ directory }) => directory) as [string, string, string];
     rmSync(join(damaged, 'vmlinuz'));
     writeFileSync(join(damaged, 'vmlinuz'), 'other');
-    const manifest = readFileSync(join(hostile, 'manifest.json'), 'utf8');
-    rmSync(join(hostile, 'manifest.json'));
-    writeFileSync(join(hostile, 'manifest.json'), manifest.replace('"id": "three"', '"id": "../../three"'));
+    const edit = (directory: string, from: string, to: string) => {
+      const file = join(directory, 'manifest.json');
+      const manifest = readFileSync(file, 'utf8');
+      rmSync(file);
+      writeFileSync(file, manifest.replace(from, to));
+    };
+    edit(hostile, '"id": "three"', '"id": "../../three"');
+    // Where kiln boot would make the channel's link.
+    edit(led, '"id": "four"', '"id": "four", "channel": "../../x"');
     for (const [directory, sentence] of [
       [damaged, /bundle two is damaged/],
       [hostile, /has a name that is no file's: "\.\.\/\.\.\/three"/],
+      [led, /has a name that is no file's: "\.\.\/\.\.\/x"/],
     ] as const) {
       const ran = await kiln(['publish', directory, '--channel', 'lts/x', '--home', home.root]);
       expect([ran.code, ran.stderr]).toEqual([4, expect.stringMatching(sentence)]);
