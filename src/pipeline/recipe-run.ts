@@ -149,7 +149,7 @@ export class RecipeRun {
     }
     const making = this.#makeTree(key, fetched, rebuild, reporter).then(async (tree) => {
       // Only what made a tree is worth locking to: not an error page that a server sent in a file's place.
-      await this.#lockSources(fetched);
+      await this.lockSources(fetched);
       return tree;
     });
     making.catch(() => undefined);
@@ -158,7 +158,7 @@ export class RecipeRun {
   }
 
   /** Locks the files that were seen for the first time; a directory is worked on, and its digest is in the key. */
-  async #lockSources(fetched: readonly FetchedSource[]): Promise<void> {
+  async lockSources(fetched: readonly FetchedSource[]): Promise<void> {
     const seen = fetched
       // A directory is under its owner's hands; its digest is in the key.
       .filter((source) => !source.substituted && source.kind === 'file')

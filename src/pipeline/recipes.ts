@@ -1,8 +1,8 @@
 import { isUtf8 } from 'node:buffer';
 import { dirname, join, resolve } from 'node:path';
 import { fileURLToPath } from 'node:url';
-import { KilnError, type Place } from '../platform/errors.ts';
-import { listIfAny, readGiven, readTextIfAny, writeFileAtomic } from '../platform/files.ts';
+import { hasErrno, KilnError, type Place } from '../platform/errors.ts';
+import { exists, listIfAny, readGiven, writeFileAtomic } from '../platform/files.ts';
 import { parseRecipe, type RecipeFile } from '../recipe/load.ts';
 import { formatLock, type LockedSource, parseLock, type RecipeLock } from '../recipe/lock.ts';
 import { expandVariant, type Variant } from '../recipe/variants.ts';
@@ -130,8 +130,12 @@ function isLike(name: string, pattern: string): boolean {
 
 /** The recipe's lock; empty where it has none yet. */
 export async function readLock(recipe: LoadedRecipe): Promise<RecipeLock> {
-  const text = await readTextIfAny(recipe.lockFile);
-  return text === undefined ? {} : parseLock(text, recipe.lockFile);
+  if (!(await exists(recipe.lockFile))) return {};
+  const bytes = await readGiven(recipe.lockFile);
+  if (typeof bytes !== 'string') return parseLock(bytes.toString(), recipe.lockFile);
+  throw new KilnError('invalid', `the lock file: ${bytes}`, {
+    hint: `${recipe.lockFile} is where the digests of the recipe's sources are kept`,
+  });
 }
 
 /** Adds sources to the recipe's lock; entries that are there already are left alone. Writes only when it changes. */
@@ -147,5 +151,18 @@ export async function extendLock(
     if (lock[name]?.file !== source.file) next[name] = source;
   }
   const text = formatLock(next);
-  if (text !== formatLock(lock)) await writeFileAtomic(recipe.lockFile, text);
+  if (text === formatLock(lock)) return;
+  try {
+    await writeFileAtomic(recipe.lockFile, text);
+  } catch (error) {
+    if (!hasErrno(error, 'EROFS', 'EACCES', 'EPERM')) throw error;
+    throw new KilnError(
+      'failed',
+      `the lock file ${recipe.lockFile} can't be written (${(error as Error).message})`,
+      {
+        hint: 'let Kiln write beside the recipe, or put a lock file there that knows the sources already',
+        cause: error,
+      },
+    );
+  }
 }

@@ -245,6 +245,8 @@ async function takeThrough(
   const stored = rebuild ? undefined : await storedBundle(home, variant, keys);
   if (stored !== undefined) {
     reporter.hit('bundle', keys.id);
+    // It was made of these very bytes: what the lock did not know is known now.
+    if (fetched !== undefined) await run.lockSources(fetched);
     // Nothing of what it was made of is needed again.
     reporter.counts.hit += ['fetch', 'tree', 'config', 'compile', 'initrd'].length;
     progress.bundle = stored;
