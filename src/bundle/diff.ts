@@ -5,6 +5,7 @@ import { readTextIfAny } from '../platform/files.ts';
 import type { StoredBundle } from './find.ts';
 import type { Manifest, SourceRecord } from './manifest.ts';
 import { isModule, readModuleArchive } from './modules.ts';
+import { assertFiles } from './verify.ts';
 
 /** A number of bytes in either bundle; null where there is no such thing. */
 export interface SizeDifference {
@@ -34,9 +35,13 @@ export interface BundleDifference {
   readonly modules: readonly SizeDifference[];
 }
 
-/** Holds two bundles side by side. */
+/** Files of a bundle that are looked into. */
+const READ = ['config', 'System.map', 'modules.tar.gz'];
+
+/** Holds two bundles side by side. @throws KilnError `integrity` when one is damaged */
 export async function diffBundles(one: StoredBundle, other: StoredBundle): Promise<BundleDifference> {
   const both = [one, other] as const;
+  for (const { directory, manifest } of both) await assertFiles(directory, manifest, READ);
   const [configs, sections, modules] = await Promise.all([
     Promise.all(both.map(({ directory }) => readFile(join(directory, 'config'), 'latin1'))),
     Promise.all(both.map(sectionsOf)),

@@ -45,4 +45,4 @@ export {
   trustedKeys,
 } from './signature.ts';
 export { adoptBundle, commitBundle, recordFiles, writeProvenance, writeRecords } from './store.ts';
-export { assertBundle, type BundleFault, checkBundle } from './verify.ts';
+export { assertBundle, assertFiles, type BundleFault, checkBundle } from './verify.ts';

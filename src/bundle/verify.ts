@@ -97,7 +97,22 @@ export async function assertBundle(
   manifest: Manifest,
   names?: readonly string[],
 ): Promise<void> {
-  const faults = await checkBundle(directory, manifest, names);
+  refuseFaults(directory, manifest, await checkBundle(directory, manifest, names));
+}
+
+/**
+ * The same for files alone, of a bundle that may not be in the store: one that its gates have rejected, say.
+ * @throws KilnError `integrity` that lists what is wrong, when anything is
+ */
+export async function assertFiles(
+  directory: string,
+  manifest: Manifest,
+  names: readonly string[] = Object.keys(manifest.files),
+): Promise<void> {
+  refuseFaults(directory, manifest, await checkBundle(directory, manifest, names, { records: false }));
+}
+
+function refuseFaults(directory: string, manifest: Manifest, faults: readonly BundleFault[]): void {
   if (faults.length === 0) return;
   throw new KilnError('integrity', `bundle ${manifest.id} is damaged: ${faults[0]?.sentence}`, {
     place: { file: directory },

@@ -1,7 +1,7 @@
 import { join } from 'node:path';
 import { type Command, Option } from 'commander';
 import type { BootVerdict } from '../boot/index.ts';
-import { findBundle } from '../bundle/index.ts';
+import { assertFiles, findBundle } from '../bundle/index.ts';
 import { cardsOf } from '../pipeline/gates.ts';
 import { type BootChoices, bootInStaging } from '../pipeline/staging.ts';
 import { uniqueStamp } from '../platform/clock.ts';
@@ -62,6 +62,8 @@ export function registerBoot(program: Command): void {
       await requireTools(['gate']);
       const bundle = await findBundle(home, reference);
       const { recipe, variant, id } = bundle.manifest;
+      // What the node says of other bytes is said of no bundle.
+      await assertFiles(bundle.directory, bundle.manifest);
       const cards = choices.nic === undefined ? cardsOf(bundle.manifest) : [choices.nic];
       const signal = stopSignal();
       const boots: Boot[] = [];

@@ -14,7 +14,13 @@ import {
 } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, it } from 'vitest';
-import { commitBundle, findBundle, type StoredBundle, surveyBundles } from '../../src/bundle/index.ts';
+import {
+  commitBundle,
+  diffBundles,
+  findBundle,
+  type StoredBundle,
+  surveyBundles,
+} from '../../src/bundle/index.ts';
 import type { Home } from '../../src/platform/home.ts';
 import { collectGarbage, inspectServing, publishBundle, repair, rollback } from '../../src/publish/index.ts';
 import { CHECKOUT, kiln } from '../support/kiln.ts';
@@ -81,6 +87,16 @@ describe('a bundle in the store', () => {
     await expect(collectGarbage(home, { ...inTurn, dryRun: false })).rejects.toMatchObject({
       kind: 'integrity',
     });
+  });
+
+  it('whose bytes are others is neither booted nor held against another', async () => {
+    const { home, one } = await twoGenerations();
+    rmSync(join(one.directory, 'config'));
+    writeFileSync(join(one.directory, 'config'), 'CONFIG_OTHER=y\n');
+    const damaged = { kind: 'integrity', message: expect.stringMatching(/bundle one is damaged: config/) };
+    await expect(findBundle(home, 'two').then((two) => diffBundles(one, two))).rejects.toMatchObject(damaged);
+    const { code, stderr } = await kiln(['boot', 'one', '--home', home.root]);
+    expect([code, stderr]).toEqual([4, expect.stringMatching(/bundle one is damaged: config/)]);
   });
 
   it('in the place of another is neither published as that nor taken for it by a build', async () => {
