@@ -4,7 +4,7 @@ import { type Command, InvalidArgumentError, Option } from 'commander';
 import type { SourceChoices } from '../pipeline/inputs.ts';
 import type { BuildRequest } from '../pipeline/run.ts';
 import { KilnError } from '../platform/errors.ts';
-import type { Home } from '../platform/home.ts';
+import { type Home, refuseImpossible } from '../platform/home.ts';
 import { type Flags, homeFrom, readSettings, type Setting, settingOf } from './settings.ts';
 
 /** What every command gets from the options that all commands have. */
@@ -18,6 +18,7 @@ export interface Context {
 export async function contextOf(command: Command, flags: Flags = {}): Promise<Context> {
   const options = command.optsWithGlobals<{ home?: string; json?: boolean; progress?: string }>();
   const { home } = homeFrom(options.home);
+  await refuseImpossible(home);
   if (statSync(home.root, { throwIfNoEntry: false })?.isDirectory() === false) {
     throw new KilnError('usage', `the home ${home.root} is not a directory`, {
       hint: 'name another with --home',

@@ -52,6 +52,11 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
       ['build', 'sample:ne2k', '--channel', '../x'],
       /is not a channel's name/,
     ],
+    [
+      'a home where nothing can be made, which Node would try for ever',
+      ['plan', '--home', '/proc/kiln/home'],
+      /can't be the home: nobody can make a directory in \/proc/,
+    ],
     ['one channel for three variants', ['build', '--channel', 'x'], /would both go there/],
     ['one channel for three variants of a job', ['queue', 'add', '--channel', 'x'], /would both go there/],
     [
@@ -66,7 +71,7 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
     ],
   ])('%s', async (_what, args, sentence) => {
     const home = freshDirectory('usage');
-    const ran = await kiln([...args, '--home', home]);
+    const ran = await kiln(['--home', home, ...args]);
     expect(ran.code).toBe(2);
     expect(ran.stderr).toMatch(sentence);
     expect(ran.stderr).toMatch(/hint:/);
