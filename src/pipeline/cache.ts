@@ -1,4 +1,4 @@
-import { chmod, chown, mkdir, readFile, rename, stat, utimes } from 'node:fs/promises';
+import { chmod, chown, mkdir, readFile, realpath, rename, stat, utimes } from 'node:fs/promises';
 import { dirname, join } from 'node:path';
 import { hasErrno } from '../platform/errors.ts';
 import { exists, listIfAny, removeTree, temporaryBeside, writeFileAtomic } from '../platform/files.ts';
@@ -89,12 +89,13 @@ export async function sweep(home: Home): Promise<string[]> {
   return swept;
 }
 
-/** A work directory that `sweep` knows how to judge. */
+/** A work directory that `sweep` knows how to judge; its real path, as sandboxes know it. */
 export async function workDirectory(home: Home, name: string): Promise<string> {
   const directory = temporaryBeside(join(home.cache, 'work', name));
   await mkdir(dirname(directory), { recursive: true });
   await makeOwnDirectory(directory);
-  return directory;
+  // The home may be a symlink, or be below one.
+  return realpath(directory);
 }
 
 /**

@@ -12,6 +12,8 @@ export function isDiskFailure(error: unknown): boolean {
 
 /** True for what somebody else's files do to a program that has no bug. */
 export function isRefusal(error: unknown): boolean {
+  // Where a home can't be made at all: on a read-only disk, behind a symlink to nothing.
+  if (hasErrno(error, 'ENOENT') && (error as NodeJS.ErrnoException).syscall === 'mkdir') return true;
   return hasErrno(error, 'EACCES', 'EPERM') || [SQLITE_READONLY, SQLITE_CANTOPEN].includes(sqliteCode(error));
 }
 

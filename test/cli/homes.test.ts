@@ -1,4 +1,4 @@
-import { chmodSync, chownSync, existsSync, writeFileSync } from 'node:fs';
+import { chmodSync, chownSync, existsSync, mkdirSync, symlinkSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { baseEnvironment, output, run } from '../../src/platform/process.ts';
@@ -48,6 +48,26 @@ it.skipIf(!can).each([
   },
   120_000,
 );
+
+it('builds in a home that is a symlink, with a cache that is one', async () => {
+  const directory = freshDirectory('linked');
+  mkdirSync(join(directory, 'home'));
+  mkdirSync(join(directory, 'cache'));
+  symlinkSync('home', join(directory, 'link'));
+  symlinkSync('../cache', join(directory, 'home/cache'));
+  const PATH = pathWithout((name) => name.startsWith('qemu-system'));
+  const ran = await kiln(['build', 'sample:ne2k', '--home', join(directory, 'link')], { PATH });
+  expect(ran.code, ran.stderr).toBe(0);
+  expect(existsSync(join(directory, 'home/tftp/sample/ne2k/vmlinuz'))).toBe(true);
+}, 60_000);
+
+it('a home that can not be made is no bug', async () => {
+  const directory = freshDirectory('dangling');
+  symlinkSync('nowhere', join(directory, 'home'));
+  const ran = await kiln(['build', 'sample:ne2k', '--home', join(directory, 'home')]);
+  expect(ran.code).toBe(1);
+  expect(ran.stderr).toMatch(/^error: .*mkdir[\s\S]*\nhint: everything that Kiln writes/);
+});
 
 it('a home that is a file is refused: exit 2', async () => {
   const file = join(freshDirectory('file'), 'home');
