@@ -83,6 +83,7 @@ Examples:
   kiln rollback lts/stable                      to the generation before
   kiln rollback lts/stable --to 7               to one of kiln history lts/stable
 
+The one before is so by its number: after a rollback and another publish it is the one that was rolled back from.
 Works on a full disk: space for it is set aside.`,
     )
     .action(async (channel: string, options: Options & { to?: number }) => {
