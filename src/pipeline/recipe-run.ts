@@ -4,7 +4,7 @@ import { formatPlace, KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import type { LockedSource } from '../recipe/lock.ts';
 import type { Variant } from '../recipe/variants.ts';
-import type { FetchedSource } from '../sources/index.ts';
+import { type FetchedSource, sourceFileName } from '../sources/index.ts';
 import type { StepCache } from './cache.ts';
 import { codeVersions } from './code-versions.ts';
 import {
@@ -16,6 +16,7 @@ import {
   type SourceChoices,
   sortSources,
   sourceNames,
+  sourceSpec,
 } from './inputs.ts';
 import { keysOf, type SourceInput, type TextInput, type VariantInputs, type VariantKeys } from './plan.ts';
 import { extendLock, type LoadedRecipe, readLock } from './recipes.ts';
@@ -159,13 +160,14 @@ export class RecipeRun {
 
   /** Locks the files that were seen for the first time; a directory is worked on, and its digest is in the key. */
   async lockSources(fetched: readonly FetchedSource[]): Promise<void> {
-    const seen = fetched
-      // A directory is under its owner's hands; its digest is in the key.
-      .filter((source) => !source.substituted && source.kind === 'file')
-      .map(({ name, fileName, size, sha256 }): [string, LockedSource] => [
-        name,
-        { file: fileName, size, sha256 },
-      ]);
+    const lock = await readLock(this.recipe);
+    const seen = fetched.flatMap(({ name, kind, substituted, from, fileName, size, sha256 }) => {
+      const { urls, locked } = sourceSpec(this.recipe, lock, name);
+      if (substituted || kind !== 'file' || locked !== undefined) return [];
+      // Who drops a dead URL from the recipe keeps the lock of the one that had the file.
+      const file = urls.map(sourceFileName).find((one) => one === sourceFileName(from)) ?? fileName;
+      return [[name, { file, size, sha256 }] satisfies [string, LockedSource]];
+    });
     await extendLock(this.recipe, Object.fromEntries(seen));
   }
 

@@ -93,7 +93,7 @@ class Search {
       throw await notFetched(this.spec, this.options, this.locations, this.attempts);
     }
     this.report({ status: 'cached', path: entry.path });
-    return this.fetched(entry, 'cache', this.locations[0]?.fileName ?? this.spec.name);
+    return this.fetched(entry, 'cache');
   }
 
   private async inMirrors(): Promise<FetchedSource | undefined> {
@@ -123,7 +123,7 @@ class Search {
           ? this.fromDirectory(location.path)
           : this.fromFile(location.path);
       case 'http':
-        return this.fromUrl(location.url, location.fileName);
+        return this.fromUrl(location.url);
       case 'git':
         return this.fromGit(location);
       case 'unknown':
@@ -135,7 +135,7 @@ class Search {
     this.report({ status: 'looking', from: path });
     const taken = await takeLocalFile(path, this.pins, this.options.cacheDirectory, this.signal);
     if (!('digests' in taken)) return this.giveUp(taken);
-    return this.fetched(taken, path, basename(path));
+    return this.fetched(taken, path);
   }
 
   /** A directory stays where it is; its digest is `digestTree`'s. */
@@ -153,10 +153,10 @@ class Search {
     const from = `${location.url}#${location.ref}`;
     this.report({ status: 'looking', from });
     const taken = await takeGitRef(location, this.pins, this.options.cacheDirectory, this.signal);
-    return 'digests' in taken ? this.fetched(taken, from, location.fileName) : this.giveUp(taken);
+    return 'digests' in taken ? this.fetched(taken, from) : this.giveUp(taken);
   }
 
-  private async fromUrl(url: string, fileName: string): Promise<FetchedSource | undefined> {
+  private async fromUrl(url: string): Promise<FetchedSource | undefined> {
     this.report({ status: 'looking', from: url });
     const taken = await takeRemoteFile(url, {
       cacheDirectory: this.options.cacheDirectory,
@@ -165,7 +165,7 @@ class Search {
       signal: this.signal,
       report: this.report,
     });
-    return 'digests' in taken ? this.fetched(taken, url, fileName) : this.giveUp(taken);
+    return 'digests' in taken ? this.fetched(taken, url) : this.giveUp(taken);
   }
 
   private giveUp(attempt: Attempt): undefined {
@@ -175,12 +175,13 @@ class Search {
     return undefined;
   }
 
+  /** Named as the recipe's first URL names it, wherever it was: the name is in the manifest, and a bundle's bytes are. */
   private fetched(
     taken: { readonly path: string; readonly digests: FileDigests },
     from: string,
-    fileName: string,
   ): FetchedSource {
     const { path, digests } = taken;
+    const fileName = this.locations[0]?.fileName ?? this.spec.name;
     this.report({ status: 'verified', from, size: digests.size, sha256: digests.sha256 });
     const common = { name: this.spec.name, path, fileName, from: withoutPasswords(from) };
     return { ...common, ...digests, substituted: false, kind: 'file' };
