@@ -133,9 +133,10 @@ function wrongUsage({ code, message }: CommanderError, command: string): KilnErr
   return new KilnError('usage', sentence, { hint: `${command} --help` });
 }
 
-/** The first of the arguments as far as they name a command, and a command of that: `ltsp install`. */
+/** The arguments as far as they name a command, and a command of that, whatever options are before: `ltsp install`. */
 function commandWords(program: Command, args: readonly string[]): string[] {
-  const [first] = args;
-  const command = program.commands.find((one) => one.name() === first);
-  return command === undefined ? [] : [command.name(), ...commandWords(command, args.slice(1))];
+  const named = (arg: string | undefined) => program.commands.find((one) => one.name() === arg);
+  const at = args.findIndex((arg) => named(arg) !== undefined);
+  const command = named(args[at]);
+  return command === undefined ? [] : [command.name(), ...commandWords(command, args.slice(at + 1))];
 }

@@ -40,7 +40,7 @@ describe('help', () => {
 describe('wrong usage with --json', () => {
   it.each([
     ['frob --json', "unknown command 'frob'", 'kiln --help'],
-    ['queue --json', 'kiln queue is no command by itself', 'kiln queue --help'],
+    ['--json queue', 'kiln queue is no command by itself', 'kiln queue --help'],
     ['diff one --json', "missing required argument 'BUNDLE'", 'kiln diff --help'],
     ['plan --no-such --json', "unknown option '--no-such'", 'kiln plan --help'],
   ])('`kiln %s` prints what is wrong as a document, and exits 2', async (line, message, hint) => {
