@@ -106,21 +106,21 @@ export async function main(args: readonly string[]): Promise<number> {
     if (error instanceof CommanderError) {
       // Commander has said it already; its own exit code for usage is 1.
       if (error.exitCode === 0) return 0;
-      const wrong = wrongUsage(error, ['kiln', ...commandWords(program, args)].join(' '));
+      const wrong = wrongUsage(error, ['kiln', ...commandWords(program, program.args)].join(' '));
       if (json()) printJson(errorDocument(wrong));
       if (error.code !== 'commander.help') note(`${styled('bold', 'hint:')} ${wrong.hint}`);
       return 2;
     }
     if (error instanceof ReaderLeft) return Number(process.exitCode ?? 0);
-    return reportError(explained(error, program, args), json());
+    return reportError(explained(error, program), json());
   }
 }
 
 /** What a full disk, or another user's files, have to do with: no bug, and something can be done about it. */
-function explained(error: unknown, program: Command, args: readonly string[]): unknown {
+function explained(error: unknown, program: Command): unknown {
   if (!isDiskFailure(error) && !isRefusal(error)) return error;
   const { root } = homeFrom(program.opts<{ home?: string }>().home).home;
-  return explainDisk(['kiln', ...commandWords(program, args)].join(' '), error, {
+  return explainDisk(['kiln', ...commandWords(program, program.args)].join(' '), error, {
     full: `make room for ${root}; kiln gc --dry-run --home ${root} says what can be freed`,
     other: `everything that Kiln writes is below ${root}: all of it has to be there for ${userName()} to write to (chown), or choose another with --home`,
   });
