@@ -1,25 +1,13 @@
 import { join } from 'node:path';
-import { DatabaseSync } from 'node:sqlite';
 import { expect, it } from 'vitest';
 import { EmbeddedHand } from '../../src/queue/embedded.ts';
 import type { Lease, Outcome } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
 import { Runner } from '../../src/queue/runner.ts';
-import { inTransaction } from '../../src/queue/transaction.ts';
 import { freshDirectory } from '../support/kiln.ts';
 import { until } from './conformance.ts';
+import { overfill } from './overfill.ts';
 import { outcome, request } from './requests.ts';
-
-/** A write that a database has no room for; the bound is SQLite's own, its error the one of a full disk. */
-function overfill(): void {
-  const database = new DatabaseSync(join(freshDirectory('full'), 'small.db'));
-  database.exec('CREATE TABLE much (text TEXT); PRAGMA max_page_count = 2');
-  try {
-    inTransaction(database, () => database.exec('INSERT INTO much VALUES (hex(zeroblob(100000)))'));
-  } finally {
-    database.close();
-  }
-}
 
 /** A hand on a record whose disk is full, until it is not. */
 class FullHand extends EmbeddedHand {

@@ -13,6 +13,7 @@ import { EmbeddedHand } from '../../src/queue/embedded.ts';
 import { Courier, type Persistence } from '../../src/server/notices/courier.ts';
 import { addHook, NOTICES, removeHook } from '../../src/server/notices/hooks.ts';
 import { letterOf, mailOf, type Notice } from '../../src/server/notices/notice.ts';
+import { overfill } from '../queue/overfill.ts';
 import { request, result } from '../queue/requests.ts';
 import { freshDirectory, kiln, sampleHome } from '../support/kiln.ts';
 import { type Served, serveApi } from './serving.ts';
@@ -93,6 +94,23 @@ describe('a webhook', () => {
   afterEach(async () => {
     somebody.close();
     await served.close();
+  });
+
+  it('is told when there is room in the record again, and ends no server as long as there is none', async () => {
+    const hook = await addHook(served.home, somebody.url, NOTICES, '');
+    const { ledger } = served;
+    const write = ledger.setFact.bind(ledger);
+    let tries = 0;
+    ledger.setFact = (name, value) => {
+      if (name === `webhook ${hook.id}` && tries++ === 0) overfill();
+      write(name, value);
+    };
+    const courier = start(served);
+    await settled(served, hook.id);
+    await failOne(served, 'one');
+    await somebody.until(1);
+    await courier.stop();
+    expect(tries).toBeGreaterThan(1);
   });
 
   it('is told of a job that failed, in words and signed with its secret', async () => {

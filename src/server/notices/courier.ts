@@ -94,27 +94,38 @@ export class Courier {
     await Promise.all([...served.values()].map(({ done }) => done));
   }
 
-  /** Tells one webhook everything that it wants to know of. */
+  /** Tells one webhook everything that it wants to know of; what keeps the record from being written may pass. */
   async #serve(hook: Hook, signal: AbortSignal): Promise<void> {
+    for (let said = ''; !signal.aborted; ) {
+      try {
+        await this.#tellAll(hook, signal);
+      } catch (error) {
+        if (signal.aborted || this.#options.hub.closed) return;
+        if (!(error instanceof KilnError && error.transient)) throw error;
+        if (said !== error.message)
+          this.#say('warning', 'webhook-waits', `webhook ${hook.id} waits: ${error.message}`);
+        said = error.message;
+        await pause(LOOK_EVERY_MS, undefined, { signal }).catch(() => undefined);
+      }
+    }
+  }
+
+  async #tellAll(hook: Hook, signal: AbortSignal): Promise<void> {
     const { home, ledger, hub } = this.#options;
     let progress = await this.#restore(hook);
     let channelsSeen = -1;
-    try {
-      while (!signal.aborted) {
-        const { moment, channelChanges } = hub;
-        const next = await nextNotice(home, ledger, progress.place, channelsSeen !== channelChanges);
-        if (next.notice === undefined) {
-          progress = { ...progress, place: next.place };
-          channelsSeen = channelChanges;
-          await hub.changed(moment, QUIET_MS, signal);
-        } else if (next.notice.type !== 'test' && hook.on.includes(next.notice.type)) {
-          progress = await this.#tell(hook, next.notice, progress, next.place, signal);
-        } else {
-          progress = { ...progress, place: next.place };
-        }
+    while (!signal.aborted) {
+      const { moment, channelChanges } = hub;
+      const next = await nextNotice(home, ledger, progress.place, channelsSeen !== channelChanges);
+      if (next.notice === undefined) {
+        progress = { ...progress, place: next.place };
+        channelsSeen = channelChanges;
+        await hub.changed(moment, QUIET_MS, signal);
+      } else if (next.notice.type !== 'test' && hook.on.includes(next.notice.type)) {
+        progress = await this.#tell(hook, next.notice, progress, next.place, signal);
+      } else {
+        progress = { ...progress, place: next.place };
       }
-    } catch (error) {
-      if (!signal.aborted && !hub.closed) throw error;
     }
   }
 
