@@ -156,11 +156,14 @@ export async function runJobProcess(
     dismiss(ahead);
     throw error;
   });
+  let whole = false;
   try {
     const given = { ...job, pool: { fifo: pool.fifo, tokens: pool.tokens } };
-    return await runInWorker(await (ahead ?? startWorker(job)), given, signal, sink);
+    const end = await runInWorker(await (ahead ?? startWorker(job)), given, signal, sink);
+    whole = 'results' in end;
+    return end;
   } finally {
-    await pool.leave(signal.aborted);
+    await pool.leave(signal.aborted || !whole);
   }
 }
 
@@ -264,7 +267,7 @@ async function joinPool(signal: AbortSignal) {
     if (shared === pool) shared = undefined;
     throw error;
   });
-  /** @param killed makes that were killed have kept tokens: whoever comes next gets another pool */
+  /** @param killed makes that were killed may have kept tokens: whoever comes next gets another pool */
   const leave = async (killed: boolean) => {
     pool.users--;
     if (shared === pool && (killed || pool.users === 0)) shared = undefined;
