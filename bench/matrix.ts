@@ -101,7 +101,8 @@ function compare(subject: Subject, scratch: string): string[][] {
 
   const by = (rival: Rival, names: readonly string[], tag: string) => {
     const inputs = inputsFor(subject, scratch, home, rival);
-    return names.reduce((sum, name) => sum + seconds(() => runScript(inputs, name, tag)), 0);
+    const work = (name: string) => join(scratch, `${RIVALS.indexOf(rival)}-${tag}-${name}`);
+    return names.reduce((sum, name) => sum + seconds(() => runScript(inputs, name, work(name))), 0);
   };
   const rivals = RIVALS.map((rival) => {
     const one = by(rival, [first], 'one');
@@ -192,7 +193,6 @@ function seconds(work: () => void): number {
 interface Inputs {
   readonly env: NodeJS.ProcessEnv;
   readonly configs: string;
-  readonly scratch: string;
 }
 
 /** What a script starts from: the tree fixes as a patch, the final configurations, the compiler's flags. */
@@ -216,7 +216,6 @@ function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival
   const flags = family.compilerFlags.map(({ value }) => value).join(' ');
   return {
     configs,
-    scratch,
     env: {
       PATH: process.env.PATH,
       TARBALL: subject.kernel,
@@ -239,8 +238,7 @@ function bundleDirectory(subject: Subject, home: string, variant: string): strin
   return join(parent, id);
 }
 
-function runScript({ env, configs, scratch }: Inputs, variant: string, tag: string): void {
-  const work = join(scratch, `work-${tag}-${variant}`);
+function runScript({ env, configs }: Inputs, variant: string, work: string): void {
   const own = { ...env, CONFIG: join(configs, variant), WORK: work };
   execFileSync('bash', ['-euc', SCRIPT], { env: own, stdio: ['ignore', 'ignore', 'ignore'] });
 }
