@@ -23,7 +23,7 @@ interface HeaderRule {
   readonly onOptions: readonly string[];
 }
 
-/** The rules, which make does without until they are put back. */
+/** The rules, which make does without until they are put back, when it has built all that it was to. */
 export interface HeaderRulesAside {
   /** Relative to the tree. */
   readonly touched: readonly string[];
@@ -58,15 +58,26 @@ export function applyHeaderRules(
   );
   if (stale === undefined) return undefined;
   const touched = stale.map((path) => path.slice(root.length));
-  const places = touched.map((header) => realpathSync(join(tree.top, header)));
-  // Make runs in a sandbox, and this does not.
-  if (!places.every((place) => place.startsWith(`${tree.top}/`))) return undefined;
   const now = new Date();
-  for (const place of places) utimesSync(place, now, now);
+  if (!setTimes(tree.top, touched, now)) return undefined;
   const whole = `${file}.whole`;
   renameSync(file, whole);
   writeFileSync(file, '');
-  return { touched, putBack: () => renameSync(whole, file) };
+  const putBack = () => {
+    renameSync(whole, file);
+    // Make has written them after the headers were touched, which must not count as changed for ever.
+    const written = options.filter((path) => existsSync(join(tree.top, path)));
+    setTimes(tree.top, written, now);
+  };
+  return { touched, putBack };
+}
+
+/** Gives files of a tree a time, unless one of them leads out of it: make runs in a sandbox, and this does not. */
+function setTimes(top: string, paths: readonly string[], time: Date): boolean {
+  const places = paths.map((path) => realpathSync(join(top, path)));
+  if (!places.every((place) => place.startsWith(`${top}/`))) return false;
+  for (const place of places) utimesSync(place, time, time);
+  return true;
 }
 
 /** Whether make is about to write include/linux/version.h, which it does where the Makefile is newer. */

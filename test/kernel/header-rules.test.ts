@@ -142,6 +142,21 @@ describe('the rules of .hdepend', () => {
     expect([...(aside?.touched ?? [])].sort()).toEqual(['include/a.h', 'include/b.h', 'include/c.h']);
   });
 
+  it('touch a header once for a change, however often the tree is built afterwards', () => {
+    put('include/a.h', 2000);
+    put('include/config/net/isa.h', 2000);
+    writeFileSync(join(top, '.hdepend'), rule('include/a.h', [], ['include/config/net/isa.h']));
+    const after = 'CONFIG_NET_ISA=y\n';
+    const aside = applyHeaderRules(tree(), '', after);
+    expect(aside?.touched).toEqual(['include/a.h']);
+    // As split-include does, in the midst of what make builds.
+    put('include/config/net/isa.h', 2100);
+    aside?.putBack();
+    const again = applyHeaderRules(tree(), after, after);
+    expect(again?.touched).toEqual([]);
+    again?.putBack();
+  });
+
   it('are out of the way of make until they are put back', () => {
     put('include/a.h', 2000);
     const text = `${rule('include/a.h', [])}.PRECIOUS:\t${top}/include/a.h \\\n\n`;
