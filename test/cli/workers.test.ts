@@ -4,7 +4,8 @@ import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
-import { WORKER, type WorkerJob } from '../../src/pipeline/jobs.ts';
+import { WORKER } from '../../src/pipeline/jobs.ts';
+import { workerJob } from '../support/job.ts';
 import { buildJson, freshDirectory, kiln, processesWith, startKiln } from '../support/kiln.ts';
 import { writeRecipe } from '../support/recipes.ts';
 
@@ -100,23 +101,7 @@ describe('a worker', () => {
     const worker = spawn(process.execPath, ['--disable-warning=ExperimentalWarning', WORKER], {
       stdio: ['pipe', 'pipe', 'ignore'],
     });
-    const job: WorkerJob = {
-      home,
-      references: ['sample:ne2k'],
-      mirrors: [],
-      substitutes: [],
-      jobs: 1,
-      publish: false,
-      channel: null,
-      rebuild: false,
-      compare: false,
-      requireGates: false,
-      workshop: { sandbox: 'auto', ccache: { use: 'off', size: '', remote: '' }, clean: false },
-      reason: null,
-      by: 'test',
-      pool: null,
-      epoch: 0,
-    };
+    const job = workerJob(home, 'sample:ne2k');
     worker.stdin.write(`${JSON.stringify(job)}\n`);
     let compiling = false;
     for await (const line of createInterface({ input: worker.stdout })) {

@@ -5,7 +5,8 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { text } from 'node:stream/consumers';
 import { afterEach, expect, it } from 'vitest';
-import { runJobProcess, WORKER, type WorkerJob } from '../../src/pipeline/jobs.ts';
+import { runJobProcess, WORKER } from '../../src/pipeline/jobs.ts';
+import { workerJob } from '../support/job.ts';
 import { freshDirectory } from '../support/kiln.ts';
 
 const { TMPDIR } = process.env;
@@ -16,25 +17,7 @@ afterEach(() => {
 });
 
 /** A job that ends as soon as it has begun: there is no such recipe. */
-function job(home: string, reference = join(home, 'none.yaml')): WorkerJob {
-  return {
-    home,
-    references: [reference],
-    mirrors: [],
-    substitutes: [],
-    jobs: 1,
-    publish: false,
-    channel: null,
-    rebuild: false,
-    compare: false,
-    requireGates: false,
-    workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
-    reason: null,
-    by: 'somebody',
-    pool: null,
-    epoch: 0,
-  };
-}
+const job = (home: string, reference = join(home, 'none.yaml')) => workerJob(home, reference);
 
 const going = new AbortController().signal;
 const begin = (home: string, reference?: string) =>
