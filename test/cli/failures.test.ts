@@ -12,7 +12,7 @@ import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { describe, expect, it } from 'vitest';
 import { tryLock } from '../../src/platform/lock.ts';
-import { buildJson, freshDirectory, kiln, processesWith, startKiln } from '../support/kiln.ts';
+import { buildJson, freshDirectory, kiln, processesWith, startKiln, workersOf } from '../support/kiln.ts';
 import { SAMPLE_TARBALL, writeRecipe } from '../support/recipes.ts';
 
 describe('a machine without a place for temporary files: exit 1', () => {
@@ -358,9 +358,13 @@ describe('stopping', () => {
     const home = freshDirectory('killed');
     const child = startKiln(['build', 'sample:ne2k', '--home', home, '--progress', 'json']);
     await seeStep(child.stderr, 'compile');
+    // The worker as well, and before it can hear of the other's end: it would clear away what it was at.
+    const workers = workersOf(child);
+    expect(workers).toHaveLength(1);
+    for (const pid of workers) process.kill(pid, 'SIGKILL');
     child.kill('SIGKILL');
     await once(child, 'exit');
-    // make and the compilers end with it, without anyone telling them.
+    // make and the compilers end with them, without anyone telling them.
     await expect.poll(() => processesWith(join(home, 'cache/work')), { timeout: 20_000 }).toEqual([]);
     expect(readdirSync(join(home, 'cache/work'))).not.toEqual([]);
     const { ran, jobs } = await buildJson(['sample:ne2k', '--home', home]);

@@ -13,7 +13,16 @@ import { join } from 'node:path';
 import { createInterface } from 'node:readline';
 import { beforeAll, describe, expect, it } from 'vitest';
 import { bubblewrapFault } from '../../src/platform/sandbox.ts';
-import { buildJson, freshDirectory, kiln, processesWith, sampleHome, startKiln } from '../support/kiln.ts';
+import {
+  buildJson,
+  freshDirectory,
+  isRunning,
+  kiln,
+  processesWith,
+  sampleHome,
+  startKiln,
+  workersOf,
+} from '../support/kiln.ts';
 import { SAMPLE_TARBALL, writeRecipe } from '../support/recipes.ts';
 
 const fault = await bubblewrapFault();
@@ -207,16 +216,19 @@ describe('kill -9 of a build', () => {
       const home = freshDirectory('home');
       const child = startKiln(['build', 'sample:ne2k', '--home', home, '--progress', 'json']);
       child.stdout.resume();
+      let workers: number[] = [];
       for await (const line of createInterface({ input: child.stderr })) {
         const event = line.startsWith('{')
           ? (JSON.parse(line) as { type: string; step?: string })
           : undefined;
         if (event?.type !== 'step-started' || event.step !== step) continue;
+        workers = workersOf(child);
         child.kill('SIGKILL');
         break;
       }
       child.stderr.resume();
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
+      await expect.poll(() => workers.filter(isRunning), { timeout: 20_000 }).toEqual([]);
       await expect.poll(() => processesWith(home), { timeout: 20_000 }).toEqual([]);
       expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(home);
       const { jobs } = await buildJson(['sample:ne2k', '--home', home]);

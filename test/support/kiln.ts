@@ -1,4 +1,4 @@
-import { execFile, spawn } from 'node:child_process';
+import { type ChildProcess, execFile, spawn } from 'node:child_process';
 import { cpSync, existsSync, mkdirSync, mkdtempSync, readdirSync, readFileSync, symlinkSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join, resolve } from 'node:path';
@@ -118,6 +118,27 @@ export function processesWith(text: string): string[] {
       }
     })
     .filter((line) => line.includes(text));
+}
+
+/**
+ * The worker processes that a Kiln has started. They outlive a Kiln that was killed for as long as they need to clear
+ * away what they were at.
+ */
+export function workersOf(kilnProcess: ChildProcess): number[] {
+  const { pid } = kilnProcess;
+  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+    .split(' ')
+    .filter((child) => child !== '' && readCommandLine(child).includes('workers/build.ts'))
+    .map(Number);
+}
+
+/** Whether a process is there, and runs: one that has ended and that nobody has asked about does not count. */
+export function isRunning(pid: number): boolean {
+  try {
+    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+  } catch {
+    return false;
+  }
 }
 
 function readCommandLine(pid: string): string {
