@@ -115,16 +115,15 @@ export async function compile(
   const drawing = jobserver !== undefined && isMake(toolchain, 4, 2) ? { jobserver } : {};
   const build = new TreeBuild(place, toolchain, release, { ...rest, ...drawing, env }, [
     ...makeArguments(place, family, toolchain, options),
+    ...family.poolVariables.map(({ value }) => value),
     // Each command's output in one piece, under the directory that it ran in.
     ...(isMake(toolchain, 4, 0) ? ['--output-sync=target'] : []),
     ...extra,
   ]);
   const { history } = options;
-  if (history?.depended !== true) await build.make([targets.depend]);
-  if (history === undefined && paths.optionHeaders !== undefined) {
-    await build.make([paths.optionHeaders]);
-    settleTimes(top);
-  }
+  const first = history === undefined && paths.optionHeaders !== undefined ? [paths.optionHeaders] : [];
+  if (history?.depended !== true) await build.make([targets.depend, ...first]);
+  if (first.length > 0) settleTimes(top);
   await refuseOtherRelease(top, family, release);
   const modules = join(options.modulesInto, 'lib/modules', release);
   const aside =

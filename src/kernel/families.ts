@@ -82,6 +82,14 @@ const VARIABLES_2_4: readonly Reasoned[] = [
   { value: 'ROOT_DEV=FLOPPY', reason: "CURRENT writes the build machine's root device into the image" },
 ];
 
+const POOL_VARIABLES: readonly Reasoned[] = [
+  {
+    value: 'MAKEBOOT=+$(MAKE) -C arch/$(ARCH)/boot',
+    reason:
+      'make hands the pool on where a recipe says $(MAKE): behind another name the boot image is made by one process',
+  },
+];
+
 const LINUX_2_4: KernelFamily = {
   name: 'linux-2.4-i386',
   covers: '2.4.x on i386',
@@ -94,6 +102,7 @@ const LINUX_2_4: KernelFamily = {
   compilerFlags: COMPILER_FLAGS_2_4,
   assemblerFlags: ASSEMBLER_FLAGS_2_4,
   variables: VARIABLES_2_4,
+  poolVariables: POOL_VARIABLES,
   targets: {
     config: 'oldconfig',
     depend: 'dep',
@@ -174,6 +183,7 @@ const LINUX_KBUILD: KernelFamily = {
   compilerFlags: [],
   assemblerFlags: [],
   variables: VARIABLES_KBUILD,
+  poolVariables: [],
   targets: {
     // Asks nothing once olddefconfig has been over the file, and has this name in every version.
     config: 'oldconfig',

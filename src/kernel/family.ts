@@ -48,6 +48,8 @@ export interface KernelFamily {
   readonly assemblerFlags: readonly Reasoned[];
   /** Make's variables besides CC and AS, `NAME=value`. */
   readonly variables: readonly Reasoned[];
+  /** Further ones, by which every make that a build starts draws from the same pool of jobs. */
+  readonly poolVariables: readonly Reasoned[];
   readonly targets: {
     readonly config: string;
     readonly depend: string;

@@ -4,6 +4,7 @@ import type { KernelFamily, Toolchain } from '../kernel/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { findCommand } from '../platform/hosttools.ts';
+import type { Sandbox } from '../platform/sandbox.ts';
 
 /** How ccache is to be used. */
 export interface CcacheSettings {
@@ -53,10 +54,14 @@ export async function ccacheFor(
   };
 }
 
-/** Writes the program that runs a compiler through ccache into a directory; its name there. */
-export async function writeLauncher(directory: string, family: KernelFamily): Promise<string> {
+/** Writes the program that runs a compiler in a sandbox through ccache into a directory; its name there. */
+export async function writeLauncher(
+  directory: string,
+  family: KernelFamily,
+  { kind }: Sandbox,
+): Promise<string> {
   const name = 'ccache-cc';
-  await writeFile(join(directory, name), launcher(family), { mode: 0o755 });
+  await writeFile(join(directory, name), launcher(family, kind === 'bubblewrap'), { mode: 0o755 });
   return name;
 }
 
@@ -65,8 +70,10 @@ export async function writeLauncher(directory: string, family: KernelFamily): Pr
  * without running the preprocessor first, which costs a cold build a quarter of its time; makefiles of 2.2 and 2.4 ask
  * for no such list, those of 2.6 do. Only the preprocessor knows where another configuration leaves the code as it
  * was, which is worth its time in sources that are compiled for each.
+ * @param passing its /tmp goes with the sandbox: removing lists one by one would take a process more for each source
  */
-function launcher({ everyConfiguration }: KernelFamily): string {
+function launcher({ everyConfiguration }: KernelFamily, passing: boolean): string {
+  const listed = 'ccache "$@" -MD -MF "$list"';
   return `#!/bin/sh
 for word; do
   case $word in
@@ -81,10 +88,7 @@ if [ -n "\${preprocess-}" ]; then
   exec ccache "$@"
 fi
 list=\${TMPDIR:-/tmp}/kiln-dependencies.$$
-ccache "$@" -MD -MF "$list"
-status=$?
-rm -f "$list"
-exit $status
+${passing ? `exec ${listed}` : `${listed}\nstatus=$?\nrm -f "$list"\nexit $status`}
 `;
 }
 

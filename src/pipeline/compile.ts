@@ -82,7 +82,9 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
       ...(ccache === undefined
         ? {}
         : {
-            launcher: work.sandbox.inside(join(work.out, await writeLauncher(work.out, family))),
+            launcher: work.sandbox.inside(
+              join(work.out, await writeLauncher(work.out, family, work.sandbox)),
+            ),
             writable: ccache.writable,
             env: { ...ccache.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
           }),

@@ -61,6 +61,13 @@ test('sources that do not compile fail with the messages of the compiler', async
   });
 });
 
+test('a compiler that is not there is a missing tool', async () => {
+  await expect(compileInit({ compiler: 'no-such-gcc', output: join(home, 'none') })).rejects.toMatchObject({
+    kind: 'tool',
+    message: 'no-such-gcc is not installed',
+  });
+});
+
 test('started by hand on a running system, init touches nothing and says so', async () => {
   const result = await run(init, []);
   expect(result.tail).toEqual(["kiln: this is a node's init, to be started by its kernel"]);
