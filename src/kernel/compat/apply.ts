@@ -1,4 +1,14 @@
-import { lstatSync, readdirSync, readFileSync, renameSync, statSync, writeFileSync } from 'node:fs';
+import {
+  closeSync,
+  constants,
+  fstatSync,
+  openSync,
+  readdirSync,
+  readSync,
+  renameSync,
+  statSync,
+  writeFileSync,
+} from 'node:fs';
 import { join } from 'node:path';
 import { hasErrno } from '../../platform/errors.ts';
 import { temporaryBeside } from '../../platform/files.ts';
@@ -24,6 +34,7 @@ export function applyCompat(
   signal?: AbortSignal,
 ): CompatReport[] {
   const texts = new Map<string, string | undefined>();
+  const readRegular = regularReader();
   const peek = (path: string): string | undefined => {
     if (!texts.has(path)) texts.set(path, readRegular(join(tree, path)));
     return texts.get(path);
@@ -99,9 +110,37 @@ function entriesOf(path: string) {
   }
 }
 
-function readRegular(path: string): string | undefined {
-  const status = lstatSync(path, { throwIfNoEntry: false });
-  return status?.isFile() === true ? readFileSync(path, 'latin1') : undefined;
+/** Reads regular files and no others, ten thousand of them by way of one piece of memory. */
+function regularReader(): (path: string) => string | undefined {
+  let memory = Buffer.allocUnsafeSlow(1 << 20);
+  return (path) => {
+    const file = openRegular(path);
+    if (file === undefined) return undefined;
+    try {
+      const status = fstatSync(file);
+      if (!status.isFile()) return undefined;
+      if (status.size > memory.length) memory = Buffer.allocUnsafeSlow(2 * status.size);
+      let length = 0;
+      while (length < status.size) {
+        const count = readSync(file, memory, length, status.size - length, null);
+        if (count === 0) break;
+        length += count;
+      }
+      return memory.latin1Slice(0, length);
+    } finally {
+      closeSync(file);
+    }
+  };
+}
+
+/** A descriptor of a file; undefined where there is none, or something that is not to be followed or waited for. */
+function openRegular(path: string): number | undefined {
+  try {
+    return openSync(path, constants.O_RDONLY | constants.O_NOFOLLOW | constants.O_NONBLOCK);
+  } catch (error) {
+    if (hasErrno(error, 'ENOENT', 'ENOTDIR', 'ELOOP', 'ENXIO')) return undefined;
+    throw error;
+  }
 }
 
 function replaceFile(path: string, text: string): void {

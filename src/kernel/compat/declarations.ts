@@ -48,12 +48,16 @@ export const DECLARATION_RULES: readonly CompatRule[] = [
     id: 'parameter-array',
     reason: 'an array parameter of an incomplete struct is an error: it becomes the pointer that it is',
     files: { under: C_FOLDERS, matches: isCSource },
-    rewrite: (text) => text.replace(PARAMETER_ARRAY, 'struct $1 *$2'),
+    rewrite: (text) =>
+      ENDS_LIKE_PARAMETER.test(text) ? text.replace(PARAMETER_ARRAY, 'struct $1 *$2') : text,
   },
 ];
 
 const PARAMETER_ARRAY =
   /struct\s+(\w+)\s+(\w*)\s*\[\](?<=[(,]\s*(?:const\s+)?struct\s[^()]*)(?=\s*(?:,\s*[a-z]|\)))/g;
+
+/** Few files have it, and it is found sooner than a struct. */
+const ENDS_LIKE_PARAMETER = /\[\]\s*(?:,\s*[a-z]|\))/;
 
 const EXTERN_ARRAY = /(?<=^)extern\s+struct\s+(\w+)\s+\w+\s*\[[^\]\n]*\][^;\n]*;[^\n]*\n/gm;
 
@@ -107,16 +111,31 @@ function functionHeader(text: string, at: number): number | undefined {
   return start;
 }
 
-const FORWARD = /extern\s(?<=^extern\s)\s*([\w \t*]+?\b(\w+)(?:\([^;{}]*\))?;)/gm;
+const FORWARD = /extern\s(?<=^extern\s)\s*([\w \t*]*[ \t*](\w+)(?:\([^;{}]*\))?;)/gm;
+
+const STATIC_NAME = /^static\s[\w \t*]*\b(\w+)\s*[[=;(]/gm;
 
 function declareStatic(text: string): string {
   if (!text.includes('\nextern') && !text.startsWith('extern')) return text;
+  let known: Map<string, number[]> | undefined;
   return text.replace(FORWARD, (whole: string, declaration: string, name: string, at: number) => {
-    const later = text.slice(at + whole.length);
-    const definition = new RegExp(`^static\\s[\\w \\t*]*\\b${name}\\s*[[=;(]`, 'm').exec(later);
-    const isDefined = definition !== null && !hasAlternative(later.slice(0, definition.index));
+    known ??= staticNames(text);
+    const end = at + whole.length;
+    const definition = known.get(name)?.find((offset) => offset >= end);
+    const isDefined = definition !== undefined && !hasAlternative(text.slice(end, definition));
     return isDefined ? `static ${declaration}` : whole;
   });
+}
+
+/** Where lines begin that define a name as static, or declare it so. */
+function staticNames(text: string): Map<string, number[]> {
+  const found = new Map<string, number[]>();
+  for (const { 1: name = '', index } of text.matchAll(STATIC_NAME)) {
+    const offsets = found.get(name);
+    if (offsets === undefined) found.set(name, [index]);
+    else offsets.push(index);
+  }
+  return found;
 }
 
 /** True where what follows a piece of source is the other branch of a condition that the piece began in. */

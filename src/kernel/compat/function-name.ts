@@ -37,11 +37,24 @@ function joinedNames(text: string): Span[] {
 function chainStart(text: string, from: number): number {
   let start = from;
   for (;;) {
+    start = blanksStart(text, start);
+    // Mostly it is a bracket or a comma.
+    if (!/["\w]/.test(text[start - 1] ?? '')) return start;
     const line = text.slice(Math.max(0, start - 400), start);
-    const token = /(?:"(?:\\.|[^"\\\n])*"|\w+|\s|\\\n)$/.exec(line)?.[0];
+    const token = /(?:"(?:\\.|[^"\\\n])*"|\w+)$/.exec(line)?.[0];
     if (token === undefined) return start;
     start -= token.length;
   }
+}
+
+/** Where the white space in front of an offset begins, ends of continued lines included. */
+function blanksStart(text: string, from: number): number {
+  let start = from;
+  while (/\s/.test(text[start - 1] ?? '')) {
+    start--;
+    if (text[start] === '\n' && text[start - 1] === '\\') start--;
+  }
+  return start;
 }
 
 function chainEnd(text: string, from: number): number {
