@@ -88,10 +88,10 @@ async function requestOf(job: WorkerJob, signal: AbortSignal, sink: EventSink): 
  */
 export async function runJob(job: WorkerJob, signal: AbortSignal, sink: EventSink): Promise<WorkerEnd> {
   const request = await requestOf(job, signal, sink);
-  // It loads while this process finds out what is to be done.
+  // It loads while this process finds out what is to be done, if it is started before this process is busy with that.
   const ahead = (await surelyMissing(request)) ? startWorker(job) : undefined;
   // Whoever needs it is told why it could not be started.
-  ahead?.catch(() => undefined);
+  await ahead?.catch(() => undefined);
   let taken = false;
   try {
     const [started] = await startRecipes(request);

@@ -126,7 +126,7 @@ function regularReader(): (path: string) => string | undefined {
         if (count === 0) break;
         length += count;
       }
-      return memory.latin1Slice(0, length);
+      return memory.toString('latin1', 0, length);
     } finally {
       closeSync(file);
     }
