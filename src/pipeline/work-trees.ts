@@ -64,6 +64,8 @@ export class WorkTrees {
   readonly #idle: Tree[] = [];
   readonly #waiting: { readonly wake: () => void }[] = [];
   #layer: Layer | undefined;
+  /** What goes to the disk while variants are made images of; nobody has to wait for it before the end. */
+  #settling: Promise<unknown> = Promise.resolve();
   #count = 0;
   #made = 0;
   /** False once an overlay was refused. */
@@ -98,6 +100,7 @@ export class WorkTrees {
     }
     await removeTree(tree.out);
     tree.built = done.built;
+    if (tree.mounted && this.#layer === undefined) this.#settling = settle(tree);
     await this.#giveBack(tree);
     return done;
   }
@@ -133,6 +136,7 @@ export class WorkTrees {
 
   /** Takes the trees away; nobody may use one any more. The layer's directory stays. */
   async close(): Promise<void> {
+    await this.#settling;
     for (const tree of this.#idle.splice(0)) {
       if (tree.mounted && this.#layer === undefined && tree.built !== undefined && !this.#request.clean)
         await this.#freeze(tree);
@@ -267,6 +271,11 @@ export class WorkTrees {
       signal.addEventListener('abort', stop, { once: true });
     });
   }
+}
+
+/** Starts what whoever keeps the tree as a layer would have to wait for later. What fails fails there as well. */
+function settle(tree: Tree): Promise<unknown> {
+  return output('sync', ['-f', tree.directory]).catch(() => undefined);
 }
 
 async function demolish(tree: Tree): Promise<void> {
