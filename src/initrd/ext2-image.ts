@@ -25,12 +25,41 @@ export async function makeExt2Image(
   options: Ext2Options,
   log: string | undefined,
 ): Promise<Ext2Usage> {
+  const usage =
+    (await fillGiven(image, entries, limits, options)) ??
+    (await fillMeasured(image, entries, limits, options));
+  await checkExt2(image, options, log);
+  return usage;
+}
+
+/** Takes the recipe at its word, which mostly fits; undefined where it does not, or is `auto`. */
+async function fillGiven(
+  image: string,
+  entries: readonly ImageEntry[],
+  { sizeKiB, inodes }: Limits,
+  options: Ext2Options,
+): Promise<Ext2Usage | undefined> {
+  if (sizeKiB === 'auto' || inodes === 'auto' || inodes < OWN_INODES + entries.length) return undefined;
+  try {
+    await formatExt2(image, { sizeKiB, inodes }, options);
+    return await fillExt2(image, entries, options);
+  } catch {
+    // Whoever measures it says by how much it is too small; what has nothing to do with that comes up there again.
+    options.signal?.throwIfAborted();
+    return undefined;
+  }
+}
+
+async function fillMeasured(
+  image: string,
+  entries: readonly ImageEntry[],
+  limits: Limits,
+  options: Ext2Options,
+): Promise<Ext2Usage> {
   const contentBlocks = await measure(`${image}.trial`, entries, options);
   const geometry = await chooseGeometry(`${image}.trial`, limits, entries.length, contentBlocks, options);
   await formatExt2(image, geometry, options);
-  const usage = await fillExt2(image, entries, options);
-  await checkExt2(image, options, log);
-  return usage;
+  return fillExt2(image, entries, options);
 }
 
 /** Blocks that the entries take, found by putting them into an image that is surely large enough. */
