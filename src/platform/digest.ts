@@ -49,13 +49,17 @@ export async function digestFile(path: string, also: readonly ('md5' | 'sha1')[]
 
 const CHUNK = 1 << 20;
 
+/** Pairs of buffers that no file is read into just now: whoever needs memory for each of a bundle's files keeps V8 clearing up. */
+const idle: (readonly [Buffer, Buffer])[] = [];
+const MOST_IDLE = 4;
+
 /**
  * A file's bytes in order. While one chunk is looked at the next is read, into one of two buffers: a chunk is valid
  * until the one after it is asked for. (A stream makes a new buffer for each, and leaves a kernel's size in garbage.)
  */
 async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
   const file = await open(path);
-  let buffers: readonly [Buffer, Buffer] = [Buffer.allocUnsafe(CHUNK), Buffer.allocUnsafe(CHUNK)];
+  let buffers = idle.pop() ?? ([Buffer.allocUnsafeSlow(CHUNK), Buffer.allocUnsafeSlow(CHUNK)] as const);
   let reading = file.read(buffers[0], 0, CHUNK);
   try {
     for (;;) {
@@ -69,6 +73,7 @@ async function* chunksOf(path: string): AsyncGenerator<Uint8Array> {
   } finally {
     // Who looks no further may leave a chunk that is still being read.
     await reading.catch(() => undefined);
+    if (idle.length < MOST_IDLE) idle.push(buffers);
     await file.close();
   }
 }
