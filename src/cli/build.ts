@@ -94,7 +94,7 @@ async function runBuild(
   if (options.installTools === true) await installTools(['build', 'gate', 'optional'], note, signal);
   await requireTools(options.requireGates === true ? ['build', 'gate'] : ['build']);
 
-  const view = progressView(settingOf(context.settings, 'progress'));
+  const view = await progressView(settingOf(context.settings, 'progress'));
   let results: VariantResult[];
   try {
     const request = {

@@ -1,4 +1,3 @@
-import { createLogUpdate } from 'log-update';
 import type { BuildEvent, EventSink, StepName, VariantResult } from '../pipeline/events.ts';
 import { formatSeconds } from '../platform/clock.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -14,7 +13,10 @@ export interface ProgressView {
 const MODES: readonly string[] = ['auto', 'tty', 'plain', 'json', 'none'];
 
 /** The view for `--progress`. @throws KilnError `usage` for a mode that there is not */
-export function progressView(mode: string, stream: NodeJS.WriteStream = process.stderr): ProgressView {
+export async function progressView(
+  mode: string,
+  stream: NodeJS.WriteStream = process.stderr,
+): Promise<ProgressView> {
   if (!MODES.includes(mode)) {
     throw new KilnError('usage', `--progress ${mode}: there is no such mode`, {
       hint: `expected ${MODES.join(', ')}`,
@@ -87,7 +89,9 @@ interface Line {
 }
 
 /** One live line for each running variant: step, elapsed time, what it is at. Lasting lines go above. */
-function liveView(stream: NodeJS.WriteStream): ProgressView {
+async function liveView(stream: NodeJS.WriteStream): Promise<ProgressView> {
+  // It takes as long to load as half of Kiln.
+  const { createLogUpdate } = await import('log-update');
   const update = createLogUpdate(stream, { showCursor: true });
   const running = new Map<string, Line>();
   let isOver = false;

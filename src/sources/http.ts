@@ -1,5 +1,4 @@
-import { Agent as HttpAgent, get as httpGet, type IncomingMessage } from 'node:http';
-import { Agent as HttpsAgent, get as httpsGet } from 'node:https';
+import type { IncomingMessage } from 'node:http';
 import { chunksOf } from './chunks.ts';
 
 /** A transfer that did not come off, and whether the same URL may be asked again. */
@@ -66,9 +65,10 @@ function redirected(from: URL, location: string, keepSecure: boolean): URL {
   return target;
 }
 
-function requestOnce(url: URL, options: RequestOptions): Promise<Answer> {
+async function requestOnce(url: URL, options: RequestOptions): Promise<Answer> {
+  // Loaded by the first transfer: most commands make none.
+  const { Agent, get } = await (url.protocol === 'https:' ? import('node:https') : import('node:http'));
   const { promise, resolve, reject } = Promise.withResolvers<Answer>();
-  const secure = url.protocol === 'https:';
   const common = { headers: options.headers, signal: options.signal };
   const agentOptions = { keepAlive: false, proxyEnv: process.env };
   let answer: IncomingMessage | undefined;
@@ -76,9 +76,7 @@ function requestOnce(url: URL, options: RequestOptions): Promise<Answer> {
     answer = response;
     resolve({ url: url.href, response, body: chunksOf(response) });
   };
-  const sent = secure
-    ? httpsGet(url, { ...common, agent: new HttpsAgent(agentOptions) }, onAnswer)
-    : httpGet(url, { ...common, agent: new HttpAgent(agentOptions) }, onAnswer);
+  const sent = get(url, { ...common, agent: new Agent(agentOptions) }, onAnswer);
   sent.setTimeout(options.stallMs, () => {
     // Whoever reads the answer learns the reason only from the answer.
     (answer ?? sent).destroy(new TransferError(`no data for ${options.stallMs / 1000} s`, true));
