@@ -7,6 +7,7 @@ export {
   type TreeHistory,
 } from './build.ts';
 export { applyCompat, type CompatReport } from './compat/apply.ts';
+export { CompatHalves } from './compat/halves.ts';
 export type { CompatRule } from './compat/rule.ts';
 export { dependSymbols, levelTimes, sharesDependencies } from './dependencies.ts';
 export { FAMILIES, familyFor, GENKSYMS } from './families.ts';

@@ -2,6 +2,7 @@ import { readFile, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import {
   applyCompat,
+  CompatHalves,
   familyFor,
   type KernelVersion,
   levelTimes,
@@ -65,14 +66,21 @@ export async function prepareTree(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<PreparedTree> {
+  const { kernel, toolchain } = recipe.recipe;
   const staged = await cache.stage('tree', key);
+  const rules =
+    toolchain.compat === 'off' ? undefined : CompatHalves.start(familyFor(kernel.version, kernel.arch));
   try {
-    const record = await fillTree(join(staged, 'tree'), recipe, sources, reporter, signal);
+    const record = await fillTree(join(staged, 'tree'), recipe, sources, rules, reporter, signal);
     await writeFile(join(staged, 'record.json'), JSON.stringify(record, null, 1));
     return { directory: await cache.commit('tree', key, staged), record, hit: false };
   } catch (error) {
+    // Nobody may write to what is removed.
+    await rules?.close();
     await removeTree(staged);
     throw error;
+  } finally {
+    await rules?.close();
   }
 }
 
@@ -88,11 +96,12 @@ async function fillTree(
   tree: string,
   recipe: LoadedRecipe,
   sources: readonly FetchedSource[],
+  rules: CompatHalves | undefined,
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<TreeRecord> {
   const { kernel, patches } = sortSources(recipe.recipe, sources);
-  const { kernel: wanted, toolchain } = recipe.recipe;
+  const { kernel: wanted } = recipe.recipe;
   const family = familyFor(wanted.version, wanted.arch);
   const { found, numbers, decoder } = await unpackKernel(tree, recipe, kernel, {
     signal,
@@ -103,7 +112,7 @@ async function fillTree(
   reporter.progress('tree', `applying ${series.length} patches`);
   const report = series.length === 0 ? undefined : await applySeries(tree, series, { signal });
   restoreExecutableBits(tree);
-  const compat = toolchain.compat === 'off' ? 'off' : applyCompat(tree, family.compatRules, signal);
+  const compat = rules === undefined ? 'off' : await rules.apply(tree, signal);
   applyCompat(tree, family.reproducibleRules, signal);
   if (family.language === 'cml1') levelTimes(tree);
   return {

@@ -22,8 +22,14 @@ export interface CompatReport {
   readonly files: readonly string[];
 }
 
+/** A file, and the rules that want to see it: indices in a list of rules, ascending. */
+export type FileRules = readonly [path: string, rules: readonly number[]];
+
+/** A rule, by its index, that changed a file. */
+export type Change = readonly [rule: number, path: string];
+
 /**
- * Applies rules to a tree, in their order. Every file is read at most once, and written only when a rule changed it: into a
+ * Applies rules to a tree, in their order. Every file is written at most once, and only when a rule changed it: into a
  * new file that takes the old one's place, so that hard links to it elsewhere keep the old text.
  * Symbolic links are never followed. Applying rules to a tree that has them already changes nothing.
  * @param tree the kernel tree's directory
@@ -33,52 +39,65 @@ export function applyCompat(
   rules: readonly CompatRule[],
   signal?: AbortSignal,
 ): CompatReport[] {
-  const texts = new Map<string, string | undefined>();
-  const readRegular = regularReader();
-  const peek = (path: string): string | undefined => {
-    if (!texts.has(path)) texts.set(path, readRegular(join(tree, path)));
-    return texts.get(path);
-  };
-  const active = rules.filter((rule) => rule.guard?.(peek) !== false);
-  const touched = new Map<string, string[]>(active.map((rule) => [rule.id, []]));
-  for (const [path, chosen] of rulesByFile(tree, active)) {
-    signal?.throwIfAborted();
-    const before = peek(path);
-    texts.delete(path);
-    if (before === undefined) continue;
-    const after = chosen.reduce((text, rule) => {
-      const next = rule.rewrite(text, path);
-      if (next !== text) touched.get(rule.id)?.push(path);
-      return next;
-    }, before);
-    if (after !== before) replaceFile(join(tree, path), after);
-  }
-  return active
-    .map(({ id, reason }) => ({ rule: id, reason, files: (touched.get(id) ?? []).sort() }))
-    .filter(({ files }) => files.length > 0);
+  return reportOf(rules, rewriteFiles(tree, rules, planCompat(tree, rules), signal));
 }
 
-/** Every file that some rule wants to see, with its rules in their order. */
-function rulesByFile(tree: string, rules: readonly CompatRule[]): Map<string, CompatRule[]> {
-  const byFile = new Map<string, CompatRule[]>();
-  const add = (path: string, rule: CompatRule) => {
+/** Every file of a tree that some rule wants to see; rules whose guard finds no need for them want to see none. */
+export function planCompat(tree: string, rules: readonly CompatRule[]): FileRules[] {
+  const read = regularReader();
+  const peek = (path: string) => read(join(tree, path));
+  const byFile = new Map<string, number[]>();
+  const add = (path: string, rule: number) => {
     const known = byFile.get(path);
     if (known === undefined) byFile.set(path, [rule]);
     else known.push(rule);
   };
-  const folders = new Set(rules.flatMap(({ files }) => (isPattern(files) ? files.under : [])));
-  const listed = new Map([...folders].map((folder) => [folder, listFiles(tree, folder)]));
-  for (const rule of rules) {
-    if (!isPattern(rule.files)) {
-      for (const path of rule.files) add(path, rule);
-      continue;
-    }
-    const pattern = rule.files;
-    for (const folder of pattern.under) {
-      for (const path of listed.get(folder) ?? []) if (pattern.matches(path)) add(path, rule);
-    }
+  const listed = new Map<string, readonly string[]>();
+  const list = (folder: string) => {
+    const found = listed.get(folder) ?? listFiles(tree, folder);
+    listed.set(folder, found);
+    return found;
+  };
+  for (const [index, { files, guard }] of rules.entries()) {
+    if (guard?.(peek) === false) continue;
+    if (isPattern(files)) {
+      for (const path of files.under.flatMap(list)) if (files.matches(path)) add(path, index);
+    } else for (const path of files) add(path, index);
   }
-  return byFile;
+  return [...byFile];
+}
+
+/** Lets rules have files, one file after another. No file depends on what another one says. */
+export function rewriteFiles(
+  tree: string,
+  rules: readonly CompatRule[],
+  files: readonly FileRules[],
+  signal?: AbortSignal,
+): Change[] {
+  const read = regularReader();
+  const changes: Change[] = [];
+  for (const [path, chosen] of files) {
+    signal?.throwIfAborted();
+    const before = read(join(tree, path));
+    if (before === undefined) continue;
+    const after = chosen.reduce((text, index) => {
+      const next = rules[index]?.rewrite(text, path) ?? text;
+      if (next !== text) changes.push([index, path]);
+      return next;
+    }, before);
+    if (after !== before) replaceFile(join(tree, path), after);
+  }
+  return changes;
+}
+
+/** What each rule did, in the rules' order. */
+export function reportOf(rules: readonly CompatRule[], changes: readonly Change[]): CompatReport[] {
+  const touched = new Map<number, string[]>();
+  for (const [index, path] of changes) touched.set(index, [...(touched.get(index) ?? []), path]);
+  return rules.flatMap(({ id, reason }, index) => {
+    const files = touched.get(index);
+    return files === undefined ? [] : [{ rule: id, reason, files: files.sort() }];
+  });
 }
 
 function isPattern(files: CompatRule['files']): files is FilePattern {
