@@ -83,6 +83,9 @@ function asReleased(tarball: string, scratch: string): string {
   return packed;
 }
 
+/** How often a single cold build is measured. */
+const ROUNDS = 3;
+
 const RIVALS = ['by hand', "tuxmake's way", 'ccache alone'] as const;
 type Rival = (typeof RIVALS)[number];
 
@@ -94,18 +97,26 @@ function compare(subject: Subject, scratch: string): string[][] {
   const after = writeRecipe(subject, scratch, 'after');
   const kiln = (recipe: string, names: readonly string[], where = home) =>
     seconds(() => runKiln(subject, recipe, where, names));
-  const cold = kiln(before, [first], join(scratch, 'cold'));
   const six = kiln(before, variants);
   const changed = kiln(after, variants);
   const nothing = kiln(after, variants);
 
-  const by = (rival: Rival, names: readonly string[], tag: string) => {
-    const inputs = inputsFor(subject, scratch, home, rival);
+  const by = (rival: Rival, names: readonly string[], tag: string, cache = 'ccache') => {
+    const inputs = inputsFor(subject, scratch, home, rival, cache);
     const work = (name: string) => join(scratch, `${RIVALS.indexOf(rival)}-${tag}-${name}`);
     return names.reduce((sum, name) => sum + seconds(() => runScript(inputs, name, work(name))), 0);
   };
-  const rivals = RIVALS.map((rival) => {
-    const one = by(rival, [first], 'one');
+  // One build is compared with one build: in turn and several times, for the machine is faster at times.
+  const rounds = Array.from({ length: ROUNDS }, (_, round) => [
+    kiln(before, [first], join(scratch, `cold-${round}`)),
+    // Each begins without a cache; the last one's is gone on with.
+    ...RIVALS.map((rival) =>
+      by(rival, [first], `one-${round}`, round === ROUNDS - 1 ? undefined : `cache-${round}`),
+    ),
+  ]);
+  const cold = median(rounds.map((round) => round[0] ?? 0));
+  const rivals = RIVALS.map((rival, index) => {
+    const one = median(rounds.map((round) => round[index + 1] ?? 0));
     // The same cache of compiler results through all of it, as its user has it.
     const all = one + by(rival, variants.slice(1), 'all');
     // A script does everything every time; only the cache knows that it was done.
@@ -118,7 +129,7 @@ function compare(subject: Subject, scratch: string): string[][] {
   ];
   return [
     ['seconds (Kiln / rival)', 'Kiln', ...RIVALS],
-    row('one variant, cold', cold, ({ one }) => one),
+    row(`one variant, cold, the median of ${ROUNDS}`, cold, ({ one }) => one),
     row(`${variants.length} variants, cold`, six, ({ all }) => all),
     row('one patch changed, all variants', changed, ({ again }) => again),
     row('nothing changed, all variants', nothing, ({ again }) => again),
@@ -183,6 +194,11 @@ function runKiln(subject: Subject, recipe: string, home: string, variants: reado
   execFileSync(join(CHECKOUT, 'kiln'), args, { stdio: ['ignore', 'ignore', 'inherit'] });
 }
 
+/** The one in the middle; of an even number the later of the two. */
+function median(values: readonly number[]): number {
+  return [...values].sort((a, b) => a - b)[Math.floor(values.length / 2)] ?? 0;
+}
+
 /** Wall time of some work. */
 function seconds(work: () => void): number {
   const started = process.hrtime.bigint();
@@ -196,7 +212,7 @@ interface Inputs {
 }
 
 /** What a script starts from: the tree fixes as a patch, the final configurations, the compiler's flags. */
-function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival): Inputs {
+function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival, cache: string): Inputs {
   const fixes = join(scratch, 'fixes.patch');
   const configs = join(scratch, 'configs');
   if (!existsSync(fixes)) {
@@ -223,7 +239,7 @@ function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival
       JOBS: String(availableParallelism()),
       CC: `${rival === 'ccache alone' ? 'ccache ' : ''}gcc ${flags}`,
       ...(rival === 'ccache alone'
-        ? { CCACHE_DIR: join(scratch, 'ccache'), CCACHE_BASEDIR: scratch, CCACHE_NOHASHDIR: '1' }
+        ? { CCACHE_DIR: join(scratch, cache), CCACHE_BASEDIR: scratch, CCACHE_NOHASHDIR: '1' }
         : {}),
       AS_FLAGS: family.assemblerFlags.map(({ value }) => value).join(' '),
       VARIABLES: family.variables.map(({ value }) => value).join('\n'),
