@@ -115,7 +115,7 @@ export async function compile(
   const drawing = jobserver !== undefined && isMake(toolchain, 4, 2) ? { jobserver } : {};
   const build = new TreeBuild(place, toolchain, release, { ...rest, ...drawing, env }, [
     ...makeArguments(place, family, toolchain, options),
-    ...family.poolVariables.map(({ value }) => value),
+    ...(await poolVariables(top, family)),
     // Each command's output in one piece, under the directory that it ran in.
     ...(isMake(toolchain, 4, 0) ? ['--output-sync=target'] : []),
     ...extra,
@@ -151,6 +151,15 @@ export async function compile(
       throw new KilnError('failed', `make ended well and left no ${path}`, build.details([]));
   }
   return { release, image, systemMap, modules: modular ? modules : undefined, compiled: build.compiled };
+}
+
+/** The variables that change nothing but who draws from the pool. */
+async function poolVariables(top: string, family: KernelFamily): Promise<string[]> {
+  const known = family.poolVariables.map(async ({ file, line, value }) => {
+    const text = await readTextIfAny(join(top, file));
+    return text?.split('\n').includes(line) === true ? [value] : [];
+  });
+  return (await Promise.all(known)).flat();
 }
 
 async function readConfig(top: string, family: KernelFamily): Promise<string> {

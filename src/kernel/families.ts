@@ -4,7 +4,7 @@ import { KilnError } from '../platform/errors.ts';
 import { REPRODUCIBLE_RULES } from './compat/makefiles.ts';
 import { COMPAT_RULES_2_2 } from './compat/rules-2.2.ts';
 import { COMPAT_RULES_2_4 } from './compat/rules-2.4.ts';
-import type { KernelFamily, Reasoned } from './family.ts';
+import type { KernelFamily, PoolVariable, Reasoned } from './family.ts';
 
 const COMPILER_FLAGS_2_4: readonly Reasoned[] = [
   { value: '-m32', reason: 'the kernel is 32-bit, the compiler may be 64-bit' },
@@ -82,8 +82,10 @@ const VARIABLES_2_4: readonly Reasoned[] = [
   { value: 'ROOT_DEV=FLOPPY', reason: "CURRENT writes the build machine's root device into the image" },
 ];
 
-const POOL_VARIABLES: readonly Reasoned[] = [
+const POOL_VARIABLES: readonly PoolVariable[] = [
   {
+    file: 'arch/i386/Makefile',
+    line: 'MAKEBOOT = $(MAKE) -C arch/$(ARCH)/boot',
     value: 'MAKEBOOT=+$(MAKE) -C arch/$(ARCH)/boot',
     reason:
       'make hands the pool on where a recipe says $(MAKE): behind another name the boot image is made by one process',

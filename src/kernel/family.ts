@@ -6,6 +6,14 @@ export interface Reasoned {
   readonly reason: string;
 }
 
+/** A make variable that takes the place of what a tree's makefile says, as long as that is what it is known to say. */
+export interface PoolVariable extends Reasoned {
+  /** Relative to the tree. */
+  readonly file: string;
+  /** A whole line of it. */
+  readonly line: string;
+}
+
 /** Relative to the tree. */
 export interface ShippedFile {
   readonly file: string;
@@ -49,7 +57,7 @@ export interface KernelFamily {
   /** Make's variables besides CC and AS, `NAME=value`. */
   readonly variables: readonly Reasoned[];
   /** Further ones, by which every make that a build starts draws from the same pool of jobs. */
-  readonly poolVariables: readonly Reasoned[];
+  readonly poolVariables: readonly PoolVariable[];
   readonly targets: {
     readonly config: string;
     readonly depend: string;

@@ -40,6 +40,8 @@ export interface WorkTreesRequest {
   readonly most: number;
   /** False: trees are copies, for programs that don't see this process's mounts. */
   readonly overlays?: boolean;
+  /** What is built first is kept for later runs, on the disk. */
+  readonly keeps?: boolean;
   /** Every variant gets a fresh tree. */
   readonly clean?: boolean;
   /** Where a layer of an earlier run is, if there is one. */
@@ -100,7 +102,8 @@ export class WorkTrees {
     }
     await removeTree(tree.out);
     tree.built = done.built;
-    if (tree.mounted && this.#layer === undefined) this.#settling = settle(tree);
+    if (this.#request.keeps === true && tree.mounted && this.#layer === undefined)
+      this.#settling = settle(tree);
     await this.#giveBack(tree);
     return done;
   }

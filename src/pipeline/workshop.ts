@@ -197,6 +197,7 @@ export class Workshop {
       // Docker's daemon sees no mounts of this process.
       overlays: this.sandboxOf(toolchain) !== 'container',
       most: shared || clean ? slots : 1,
+      keeps: shared,
       sandboxFor: (directory) => this.#sandboxFor(directory, toolchain),
       ...(layer === undefined ? {} : { layer }),
     });

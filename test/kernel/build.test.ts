@@ -1,4 +1,14 @@
-import { cpSync, existsSync, mkdtempSync, readdirSync, readFileSync, rmSync, writeFileSync } from 'node:fs';
+import { execFileSync } from 'node:child_process';
+import {
+  appendFileSync,
+  cpSync,
+  existsSync,
+  mkdtempSync,
+  readdirSync,
+  readFileSync,
+  rmSync,
+  writeFileSync,
+} from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { beforeAll, expect, onTestFinished, test } from 'vitest';
@@ -184,4 +194,39 @@ test("make, the linker and the assembler are the system's, whatever comes first 
   await configureTree(tree, family, found);
   await compile(tree, family, found, { jobs: 2, modulesInto: `${tree}.root`, buildDate: 1_000_000_000 });
   expect(existsSync(`${tree}/vmlinux`)).toBe(true);
+});
+
+/** A tree whose boot directory has two targets that can only be made at the same time: each end of a pipe waits for the other. */
+function treeWithMeeting(makeboot: string, seconds: number): string {
+  const tree = sampleTree();
+  const pipe = join(tree, 'meeting');
+  appendFileSync(
+    join(tree, 'arch/i386/Makefile'),
+    `\n${makeboot}\nbzImage: meeting\nmeeting:\n\t@$(MAKEBOOT) meeting\n.PHONY: meeting\n`,
+  );
+  appendFileSync(
+    join(tree, 'arch/i386/boot/Makefile'),
+    [
+      '',
+      'meeting: one other',
+      'one:',
+      `\t@timeout ${seconds} sh -c 'echo here > ${pipe}'`,
+      'other:',
+      `\t@timeout ${seconds} cat ${pipe}`,
+      '.PHONY: meeting one other',
+      '',
+    ].join('\n'),
+  );
+  execFileSync('mkfifo', [pipe]);
+  return tree;
+}
+
+test('the boot directory is made by as many processes as all else, though its make goes by another name', async () => {
+  const tree = treeWithMeeting('MAKEBOOT = $(MAKE) -C arch/$(ARCH)/boot', 60);
+  expect((await build(tree)).release).toBe('2.4.99');
+});
+
+test('a makefile that means something else by that name keeps it', async () => {
+  const tree = treeWithMeeting('MAKEBOOT = $(MAKE) --no-print-directory -C arch/$(ARCH)/boot', 1);
+  await expect(build(tree)).rejects.toMatchObject({ kind: 'failed' });
 });
