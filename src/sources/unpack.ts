@@ -1,4 +1,5 @@
 import { appendFile, chmod, mkdir, rename, rm } from 'node:fs/promises';
+import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree, temporaryBeside } from '../platform/files.ts';
@@ -6,6 +7,7 @@ import { run } from '../platform/process.ts';
 import { type MemberPath, takeMember } from './archiveMember.ts';
 import { decompress, isInstalled, packingOf } from './compression.ts';
 import { copyTree } from './copyTree.ts';
+import { halfOf } from './halves.ts';
 import { listMembers } from './listing.ts';
 import { judgeMembers, type Verdict } from './members.ts';
 import { walkTree } from './treeWalk.ts';
@@ -18,6 +20,8 @@ export interface UnpackTreeOptions {
   /** The tar's name inside an RPM or another tar, or names through archives in one another. */
   readonly member?: MemberPath;
   readonly signal?: AbortSignal;
+  /** Those that may be busy at the same time; as many as there are by default. */
+  readonly processors?: number;
   /** File to which a line about what ran is appended. */
   readonly log?: string;
   readonly onEvent?: (event: SourceEvent) => void;
@@ -69,7 +73,7 @@ async function unpackFile(
   source: FetchedSource,
   work: string,
   tell: (news: SourceNews) => void,
-  { member, signal }: UnpackTreeOptions,
+  { member, signal, processors = availableParallelism() }: UnpackTreeOptions,
 ): Promise<Unpacked & { readonly tree: string }> {
   if (!(await isInstalled('tar'))) {
     throw new KilnError('tool', 'tar is not installed', {
@@ -88,10 +92,10 @@ async function unpackFile(
     const how = { called: nameOf(source), limit: BOUNDS.bytes, ...abort };
     decoder = `${await decompress(given, archive, packing, how)} | tar`;
   }
-  const verdict = await judge(source, archive, signal);
+  const { verdict, half } = await judge(source, archive, signal);
   const into = join(work, 'tree');
   await mkdir(into);
-  await extract(source, archive, into, abort);
+  await extract(source, archive, into, processors > 1 ? half : undefined, abort);
   if (packing !== 'bare') await rm(archive);
   await compareWithListing(source, into, verdict);
   await normaliseModes(into, verdict);
@@ -112,10 +116,10 @@ async function judge(
   source: FetchedSource,
   archive: string,
   signal: AbortSignal | undefined,
-): Promise<Verdict> {
+): Promise<{ readonly verdict: Verdict; readonly half: string | undefined }> {
   const members = await listMembers(archive, nameOf(source), signal);
   const verdict = judgeMembers(members, BOUNDS);
-  if ('top' in verdict) return verdict;
+  if ('top' in verdict) return { verdict, half: halfOf(members, verdict.top) };
   throw refused(source, `member ${JSON.stringify(verdict.path)} ${verdict.reason}`);
 }
 
@@ -129,21 +133,49 @@ function refused(source: FetchedSource, reason: string): KilnError {
   });
 }
 
+/** @param half a directory that a process of its own unpacks */
 async function extract(
   source: FetchedSource,
   archive: string,
   into: string,
+  half: string | undefined,
   abort: { signal?: AbortSignal },
 ): Promise<void> {
   const flags = ['--no-same-owner', '--no-same-permissions', '--force-local', '--warning=no-unknown-keyword'];
   const script = 'umask 022 && exec tar -x "$@"';
-  const result = await run('sh', ['-c', script, 'sh', ...flags, '-f', archive, '-C', into], abort);
+  const common = ['-c', script, 'sh', ...flags, '-f', archive, '-C', into];
+  const parts =
+    half === undefined
+      ? [[]]
+      : [
+          ['--anchored', '--no-wildcards', `--exclude=${half}`],
+          ['--', half],
+        ];
+  if (half !== undefined) await makeDirectories(into, half);
+  // Both have ended, however: nobody writes to what is removed.
+  const settled = await Promise.allSettled(parts.map((part) => run('sh', [...common, ...part], abort)));
+  const results = settled.map((one) => {
+    if (one.status === 'rejected') throw one.reason;
+    return one.value;
+  });
   abort.signal?.throwIfAborted();
-  if (result.exitCode === 0) return;
+  const failed = results.find(({ exitCode }) => exitCode !== 0);
+  if (failed === undefined) return;
   throw new KilnError('failed', `tar could not unpack ${source.fileName} into ${into}`, {
-    lines: result.tail.slice(-20),
+    lines: failed.tail.slice(-20),
     hint: 'see what tar said; often the disk is full',
   });
+}
+
+/** Two processes unpack below them, and one may end, and lock a directory as its member says, before the other begins. */
+async function makeDirectories(into: string, path: string): Promise<void> {
+  const names = path.split('/');
+  for (const depth of names.keys()) {
+    const directory = join(into, ...names.slice(0, depth + 1));
+    await mkdir(directory);
+    // As tar makes one that has no member of its own, whatever the umask is here.
+    await chmod(directory, 0o755);
+  }
 }
 
 /**

@@ -372,3 +372,49 @@ test.skipIf(without !== '')(
   },
   600_000,
 );
+
+describe('a large archive', () => {
+  /** Files enough that two processes are worth their start, half of them below drivers/. */
+  const large = (more: readonly TarEntry[] = []): readonly TarEntry[] => [
+    { name: 'linux/', type: '5', mode: 0o555 },
+    ...smallTree('linux').filter(({ name }) => name !== 'linux/'),
+    ...['drivers/net', 'fs', 'kernel [old]'].flatMap((folder, index) =>
+      Array.from({ length: index === 0 ? 700 : 350 }, (_, at) => ({
+        name: `linux/${folder}/f${at}.c`,
+        content: `int f${at};\n`,
+        mode: at % 7 === 0 ? 0o755 : 0o600,
+      })),
+    ),
+    ...more,
+  ];
+
+  test.each([
+    ['', []],
+    [' with a hard link', [{ name: 'linux/fs/link.c', type: '1', linkname: 'linux/drivers/net/f1.c' }]],
+    [' with a name written in another way', [{ name: './linux/drivers/net/f0.c', content: 'int other;\n' }]],
+  ] as const)('%s is the same tree from one process and from two', async (_what, more) => {
+    const before = process.umask(0o077);
+    try {
+      const source = await sourceOf(tarOf(...large(more)));
+      const trees = [1, 2].map((processors) => ({ processors, tree: join(home, `tree-${processors}`) }));
+      for (const { processors, tree } of trees) await unpackTree(source, tree, { processors });
+      const [one, two] = await Promise.all(trees.map(async ({ tree }) => facts(tree)));
+      expect(two).toEqual(one);
+      expect(Object.keys(one ?? {}).length).toBeGreaterThan(1400);
+    } finally {
+      process.umask(before);
+    }
+  });
+
+  async function facts(tree: string): Promise<Record<string, string>> {
+    const names = ['.', ...(await readdir(tree, { recursive: true })).sort()];
+    const found = names.map(async (name) => {
+      const path = join(tree, name);
+      const { mode, nlink, mtimeMs } = await lstat(path);
+      const isFile = (await lstat(path)).isFile();
+      const text = isFile ? await readFile(path, 'latin1') : '';
+      return [name, [mode.toString(8), isFile ? `${nlink} ${mtimeMs}` : '', text].join(' ')] as const;
+    });
+    return Object.fromEntries(await Promise.all(found));
+  }
+});
