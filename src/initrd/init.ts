@@ -1,7 +1,7 @@
 import { stat } from 'node:fs/promises';
 import { join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
-import { baseEnvironment, run } from '../platform/process.ts';
+import { baseEnvironment, notInstalled, run } from '../platform/process.ts';
 import { stepPath } from '../platform/sandbox.ts';
 
 /** The sources of Kiln's init, in the order in which they are linked. */
@@ -104,11 +104,8 @@ export async function compileInit(request: CompileInitRequest): Promise<{ readon
     ...(request.signal === undefined ? {} : { signal: request.signal }),
     ...(request.log === undefined ? {} : { log: request.log }),
   });
-  if (result.exitCode === 127) {
-    throw new KilnError('tool', `${compiler} is not installed`, {
-      hint: 'kiln doctor names the package; kiln doctor --install-tools installs it',
-    });
-  }
+  // nice(1): there is no such program.
+  if (result.exitCode === 127) throw notInstalled(compiler);
   if (result.exitCode !== 0) {
     throw new KilnError('failed', `${compiler} could not compile Kiln's init for i386`, {
       hint: 'the initrd needs a gcc that takes -m32 and an assembler and linker for i386 (Debian: gcc, binutils)',

@@ -66,21 +66,14 @@ export async function prepareTree(
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<PreparedTree> {
-  const { kernel, toolchain } = recipe.recipe;
   const staged = await cache.stage('tree', key);
-  const rules =
-    toolchain.compat === 'off' ? undefined : CompatHalves.start(familyFor(kernel.version, kernel.arch));
   try {
-    const record = await fillTree(join(staged, 'tree'), recipe, sources, rules, reporter, signal);
+    const record = await fillTree(join(staged, 'tree'), recipe, sources, reporter, signal);
     await writeFile(join(staged, 'record.json'), JSON.stringify(record, null, 1));
     return { directory: await cache.commit('tree', key, staged), record, hit: false };
   } catch (error) {
-    // Nobody may write to what is removed.
-    await rules?.close();
     await removeTree(staged);
     throw error;
-  } finally {
-    await rules?.close();
   }
 }
 
@@ -96,7 +89,25 @@ async function fillTree(
   tree: string,
   recipe: LoadedRecipe,
   sources: readonly FetchedSource[],
+  reporter: Reporter,
+  signal: AbortSignal,
+): Promise<TreeRecord> {
+  const { kernel, toolchain } = recipe.recipe;
+  const rules =
+    toolchain.compat === 'off' ? undefined : CompatHalves.start(familyFor(kernel.version, kernel.arch));
+  try {
+    return await fillBy(rules, tree, recipe, sources, reporter, signal);
+  } finally {
+    // From here on nobody writes to the tree.
+    await rules?.close();
+  }
+}
+
+async function fillBy(
   rules: CompatHalves | undefined,
+  tree: string,
+  recipe: LoadedRecipe,
+  sources: readonly FetchedSource[],
   reporter: Reporter,
   signal: AbortSignal,
 ): Promise<TreeRecord> {

@@ -140,11 +140,7 @@ export async function run(
   await logged;
   if (pid === undefined) {
     const code = (result as { code?: string }).code;
-    if (code === 'ENOENT') {
-      throw new KilnError('tool', `${command} is not installed`, {
-        hint: 'kiln doctor names the package; kiln doctor --install-tools installs it',
-      });
-    }
+    if (code === 'ENOENT') throw notInstalled(command);
     throw new Error(`${command} could not be started: ${String((result as { message?: string }).message)}`);
   }
   return {
@@ -155,6 +151,13 @@ export async function run(
     timedOut,
     aborted,
   };
+}
+
+/** The failure where a program that a host should have is missing. */
+export function notInstalled(program: string): KilnError {
+  return new KilnError('tool', `${program} is not installed`, {
+    hint: 'kiln doctor names the package; kiln doctor --install-tools installs it',
+  });
 }
 
 /** Runs a program and gives its standard output as text. @throws Error when it does not exit 0. */

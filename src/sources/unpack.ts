@@ -3,7 +3,7 @@ import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
 import { KilnError } from '../platform/errors.ts';
 import { removeTree, temporaryBeside } from '../platform/files.ts';
-import { run } from '../platform/process.ts';
+import { notInstalled, run } from '../platform/process.ts';
 import { type MemberPath, takeMember } from './archiveMember.ts';
 import { decompress, isInstalled, packingOf } from './compression.ts';
 import { copyTree } from './copyTree.ts';
@@ -75,11 +75,7 @@ async function unpackFile(
   tell: (news: SourceNews) => void,
   { member, signal, processors = availableParallelism() }: UnpackTreeOptions,
 ): Promise<Unpacked & { readonly tree: string }> {
-  if (!(await isInstalled('tar'))) {
-    throw new KilnError('tool', 'tar is not installed', {
-      hint: 'kiln doctor names the package; kiln doctor --install-tools installs it',
-    });
-  }
+  if (!(await isInstalled('tar'))) throw notInstalled('tar');
   const abort = signal === undefined ? {} : { signal };
   const given =
     member === undefined ? source.path : await takeTar(source, member, join(work, 'outer'), abort);
