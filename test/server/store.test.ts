@@ -1,12 +1,12 @@
 import { randomBytes } from 'node:crypto';
 import { once } from 'node:events';
-import { mkdirSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { mkdirSync, readdirSync, readFileSync, statSync, writeFileSync } from 'node:fs';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { dirname, join } from 'node:path';
 import { Readable } from 'node:stream';
 import { Hono } from 'hono';
-import { afterEach, beforeEach, describe, expect, it } from 'vitest';
+import { afterEach, beforeEach, describe, expect, it, vi } from 'vitest';
 import { sha256 } from '../../src/platform/digest.ts';
 import { DirectoryExchange } from '../../src/queue/exchange.ts';
 import { HttpExchange } from '../../src/queue/httpExchange.ts';
@@ -25,7 +25,7 @@ describe('the store', () => {
   beforeEach(async () => {
     exchange = new DirectoryExchange(freshDirectory('exchange'));
     await exchange.prepare('1.2.3+abc');
-    const app = new Hono().route('/store', storeRouter({ exchange, token: 'secret', silentMs: 200 }));
+    const app = new Hono().route('/store', storeRouter({ exchange, token: 'secret', silentMs: 2_000 }));
     server = await listen(app, { host: '127.0.0.1', port: 0 });
     client = new HttpExchange(server.url, 'secret');
   });
@@ -60,21 +60,29 @@ describe('the store', () => {
   });
 
   it('goes on with a file where the transfer to a worker was cut off', async () => {
+    const path = join(freshDirectory('worker'), 'file');
+    const directory = dirname(path);
     const asked: (string | undefined)[] = [];
     const flaky = createServer(({ headers: { range } }, response) => {
       asked.push(range);
       const from = Number(/^bytes=(\d+)-$/.exec(range ?? '')?.[1] ?? 0);
       response.writeHead(from === 0 ? 200 : 206);
       if (from > 0) response.end(BYTES.subarray(from));
-      else response.write(BYTES.subarray(0, 123_456), () => response.destroy());
+      else {
+        response.write(BYTES.subarray(0, 123_456));
+        // What is still on its way when a connection breaks is lost with it: it breaks when all of this has arrived.
+        const arrived = () => readdirSync(directory).map((name) => statSync(join(directory, name)).size);
+        void vi
+          .waitFor(() => expect(arrived()).toEqual([123_456]), { timeout: 30_000, interval: 5 })
+          .finally(() => response.destroy());
+      }
     }).listen(0, '127.0.0.1');
     await once(flaky, 'listening');
     const { port } = flaky.address() as AddressInfo;
-    const path = join(freshDirectory('worker'), 'file');
     await new HttpExchange(`http://127.0.0.1:${port}`, 'secret').fetch(DIGEST, path, never);
     expect(readFileSync(path)).toEqual(BYTES);
     expect(asked).toEqual([undefined, 'bytes=123456-']);
-    expect(readdirSync(dirname(path))).toEqual(['file']);
+    expect(readdirSync(directory)).toEqual(['file']);
     flaky.close();
   });
 
