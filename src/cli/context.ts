@@ -1,6 +1,7 @@
 import { statSync } from 'node:fs';
 import { delimiter } from 'node:path';
 import { type Command, InvalidArgumentError, Option } from 'commander';
+import { parseRemotes } from '../ccache/remote.ts';
 import type { SourceChoices } from '../pipeline/inputs.ts';
 import type { BuildRequest } from '../pipeline/run.ts';
 import { KilnError } from '../platform/errors.ts';
@@ -83,10 +84,15 @@ export function workshopSettings(settings: readonly Setting[]): BuildRequest['wo
     ccache: {
       use: autoOrOff(settings, 'ccache'),
       size: settingOf(settings, 'ccache-size'),
-      remote: settingOf(settings, 'ccache-remote'),
+      remote: validRemotes(settingOf(settings, 'ccache-remote')),
     },
     clean: false,
   };
+}
+
+function validRemotes(value: string): string {
+  parseRemotes(value, 'ccache-remote');
+  return value;
 }
 
 function autoOrOff(settings: readonly Setting[], name: string): 'auto' | 'off' {

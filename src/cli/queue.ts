@@ -2,6 +2,7 @@ import { type Command, InvalidArgumentError } from 'commander';
 import { checkSubstitutes } from '../pipeline/inputs.ts';
 import { chooseVariants } from '../pipeline/recipes.ts';
 import { checkTargets } from '../pipeline/targets.ts';
+import { documentWithoutPasswords } from '../platform/secrets.ts';
 import { userName } from '../platform/user.ts';
 import { serving } from '../queue/build.ts';
 import type { Job } from '../queue/job.ts';
@@ -142,7 +143,8 @@ function registerLook(queue: Command): void {
       const isPicky = Object.keys(job.labels).length > 0;
       const missing = isServed || isPicky ? missingWorker(job, connected) : undefined;
       if (context.json) {
-        return printJson({ job: { ...job, jobs: rowsOf(job), waitsFor: missing ?? null }, events });
+        const document = { job: { ...job, jobs: rowsOf(job), waitsFor: missing ?? null }, events };
+        return printJson(documentWithoutPasswords(document));
       }
       print(
         `${styled('bold', job.id, process.stdout)}  ${job.state}${job.why === null ? '' : `: ${job.why}`}`,

@@ -87,7 +87,7 @@ export const SETTINGS: readonly Known[] = [
   {
     name: 'ccache-remote',
     variable: 'KILN_CCACHE_REMOTE',
-    describe: "ccache's remote storage, e.g. file:/srv/ccache or redis+unix:/run/redis.sock",
+    describe: "ccache's remote storages, e.g. redis://HOST:6379, http://HOST/cache, file:/srv/ccache",
     fallback: () => '',
   },
   {

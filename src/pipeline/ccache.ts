@@ -1,5 +1,6 @@
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { RemoteStorages } from '../ccache/storages.ts';
 import type { KernelFamily, Toolchain } from '../kernel/index.ts';
 import { readTextIfAny } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
@@ -11,7 +12,7 @@ export interface CcacheSettings {
   readonly use: 'auto' | 'off';
   /** As ccache takes it: `2G`. */
   readonly size: string;
-  /** ccache's remote storage: `redis://host:6379`, `http://host/cache`; empty for none. */
+  /** ccache's remote storages, as it takes them: `redis://host:6379 http://host/cache|layout=flat`; empty for none. */
   readonly remote: string;
 }
 
@@ -19,6 +20,7 @@ export interface CcacheSettings {
 export interface Ccache {
   readonly env: Readonly<Record<string, string>>;
   readonly writable: readonly string[];
+  readonly remote: RemoteStorages;
 }
 
 /** ccache for this home, or undefined where it is not installed, not wanted, or another user's. */
@@ -26,16 +28,16 @@ export async function ccacheFor(
   home: Home,
   settings: CcacheSettings,
   toolchain: Toolchain,
+  remote: RemoteStorages,
 ): Promise<Ccache | undefined> {
   if (settings.use === 'off' || (await findCommand('ccache')) === undefined) return undefined;
   const directory = join(home.cache, 'ccache');
   await mkdir(directory, { recursive: true });
   // Another user's can't be written to where steps run, not even by root.
   if ((await stat(directory)).uid !== process.geteuid?.()) return undefined;
-  for (const path of remotePath(settings.remote))
-    if (settings.remote.startsWith('file:')) await mkdir(path, { recursive: true });
   return {
-    writable: [directory, ...remotePath(settings.remote)],
+    remote,
+    writable: [directory, ...(await remote.places())],
     env: {
       // ccache puts variables' values into its settings, and has no other way to write the sign they begin with.
       CCACHE_DIR: directory.replaceAll('$', `\${KILN_DOLLAR}`),
@@ -47,9 +49,6 @@ export async function ccacheFor(
       CCACHE_SLOPPINESS: 'include_file_mtime,include_file_ctime,time_macros',
       CCACHE_NOHASHDIR: '1',
       CCACHE_DEPEND: '1',
-      ...(settings.remote === ''
-        ? {}
-        : { CCACHE_REMOTE_STORAGE: settings.remote, CCACHE_SECONDARY_STORAGE: settings.remote }),
     },
   };
 }
@@ -92,22 +91,21 @@ ${passing ? `exec ${listed}` : `${listed}\nstatus=$?\nrm -f "$list"\nexit $statu
 `;
 }
 
-/** Where a remote storage is that needs no network: a directory (`file:`), a socket (`redis+unix:`). */
-function remotePath(remote: string): string[] {
-  const path = /^(?:file|redis\+unix):(?:\/\/)?(\/[^|?\s]+)/.exec(remote)?.[1];
-  return path === undefined ? [] : [path];
-}
-
-/** True for a remote storage that only a step with a network reaches. */
-export function needsNetwork({ use, remote }: CcacheSettings): boolean {
-  return use === 'auto' && remote !== '' && remotePath(remote).length === 0;
+/** What ccache has made of the sources of a step. */
+export interface CcacheResults {
+  readonly hits: number;
+  readonly misses: number;
+  /** Hits that a remote storage had. */
+  readonly remote: number;
 }
 
 /** Counts what ccache's log of results (CCACHE_STATSLOG) says. */
-export async function ccacheResults(
-  log: string,
-): Promise<{ readonly hits: number; readonly misses: number }> {
+export async function ccacheResults(log: string): Promise<CcacheResults> {
   const lines = ((await readTextIfAny(log)) ?? '').split('\n');
   const count = (...names: string[]) => lines.filter((line) => names.includes(line)).length;
-  return { hits: count('direct_cache_hit', 'preprocessed_cache_hit'), misses: count('cache_miss') };
+  return {
+    hits: count('direct_cache_hit', 'preprocessed_cache_hit'),
+    misses: count('cache_miss'),
+    remote: count('remote_storage_hit'),
+  };
 }

@@ -69,6 +69,7 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
   const history = await takeOver(request);
   const results = join(work.out, 'ccache.log');
   const staged = await cache.stage('compile', keys.compile);
+  const remote = await ccache?.remote.forStep(work.out, (path) => work.sandbox.inside(path));
   try {
     const root = join(staged, 'root');
     const modulesInto = join(work.out, 'root');
@@ -86,7 +87,7 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
               join(work.out, await writeLauncher(work.out, family, work.sandbox)),
             ),
             writable: ccache.writable,
-            env: { ...ccache.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
+            env: { ...ccache.env, ...remote?.env, CCACHE_STATSLOG: work.sandbox.inside(results) },
           }),
       signal,
       log: reporter.log,
@@ -106,12 +107,15 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
     await writeFile(join(staged, 'record.json'), JSON.stringify(record));
     const compiled = await readCompiled(await cache.commit('compile', keys.compile, staged));
     if (ccache === undefined) return compiled;
-    const { hits, misses } = await ccacheResults(results);
-    reporter.write(`ccache: ${hits} hits, ${misses} misses`);
+    const { hits, misses, remote: shared } = await ccacheResults(results);
+    const from = shared === 0 ? '' : ` (${shared} from remote storage)`;
+    reporter.write(`ccache: ${hits} hits${from}, ${misses} misses`);
     return { ...compiled, ccacheHits: hits };
   } catch (error) {
     await removeTree(staged);
     throw error;
+  } finally {
+    await remote?.close();
   }
 }
 

@@ -2,6 +2,8 @@ import { existsSync, realpathSync } from 'node:fs';
 import { mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
 import { dirname, join } from 'node:path';
+import { parseRemotes } from '../ccache/remote.ts';
+import { RemoteStorages } from '../ccache/storages.ts';
 import { compileInit } from '../initrd/index.ts';
 import {
   dependSymbols,
@@ -20,7 +22,7 @@ import { mountRight } from '../platform/mounts.ts';
 import { output } from '../platform/process.ts';
 import { BUILD_ROOT, bubblewrap, bubblewrapFault, openAir, type SandboxKind } from '../platform/sandbox.ts';
 import { type StepCache, workDirectory } from './cache.ts';
-import { type Ccache, type CcacheSettings, ccacheFor, needsNetwork } from './ccache.ts';
+import { type Ccache, type CcacheSettings, ccacheFor } from './ccache.ts';
 import { codeVersions } from './code-versions.ts';
 import { type BuiltAs, type Layer, WorkTrees } from './work-trees.ts';
 
@@ -70,6 +72,7 @@ export class Workshop {
   readonly #home: Home;
   readonly #cache: StepCache;
   readonly #settings: WorkshopSettings & WorkshopMeans;
+  readonly #remote: RemoteStorages;
   readonly #inits = new Map<string, Promise<string>>();
   readonly #shops = new Map<string, Promise<TreeShop & { readonly close: () => Promise<void> }>>();
 
@@ -79,15 +82,17 @@ export class Workshop {
     settings: WorkshopSettings & WorkshopMeans,
     sandbox: OwnSandbox,
     jobserver: Jobserver,
+    remote: RemoteStorages,
   ) {
     this.#home = home;
     this.#cache = cache;
     this.#settings = settings;
     this.sandbox = sandbox;
     this.jobserver = jobserver;
+    this.#remote = remote;
   }
 
-  /** @param warn told in a sentence why steps can't be kept from the machine, where they can't */
+  /** @param warn told in a sentence what is not as the settings want it: steps not kept from the machine, say */
   static async open(
     home: Home,
     cache: StepCache,
@@ -102,12 +107,10 @@ export class Workshop {
         ? Jobserver.open(availableParallelism(), makeVersion)
         : Jobserver.attach(pool.fifo, pool.tokens, makeVersion),
     ]);
-    if (sandbox === 'bubblewrap' && needsNetwork(settings.ccache)) {
-      warn(
-        `ccache's remote storage ${settings.ccache.remote} is not used: steps in the sandbox reach no network (file: and redis+unix: work)`,
-      );
-    }
-    return new Workshop(home, cache, settings, sandbox, jobserver);
+    const { use, remote } = settings.ccache;
+    const remotes = use === 'off' ? [] : parseRemotes(remote, 'ccache-remote');
+    const storages = await RemoteStorages.open(remotes, sandbox === 'bubblewrap', warn);
+    return new Workshop(home, cache, settings, sandbox, jobserver, storages);
   }
 
   /** How steps with a toolchain are kept from the machine: another system's tools never run without. */
@@ -119,7 +122,7 @@ export class Workshop {
   /** ccache, where it is there and wanted; another system's compiler runs without. */
   async ccache(toolchain: Toolchain): Promise<Ccache | undefined> {
     if (toolchain.place.kind !== 'host') return undefined;
-    return ccacheFor(this.#home, this.#settings.ccache, toolchain);
+    return ccacheFor(this.#home, this.#settings.ccache, toolchain, this.#remote);
   }
 
   /** Kiln's init as a toolchain compiles it; made once. */
@@ -170,6 +173,7 @@ export class Workshop {
   async close(): Promise<void> {
     const shops = await Promise.allSettled(this.#shops.values());
     for (const shop of shops) if (shop.status === 'fulfilled') await shop.value.close();
+    this.#remote.close();
     await this.jobserver.close();
   }
 

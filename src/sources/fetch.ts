@@ -1,10 +1,11 @@
 import { basename, resolve } from 'node:path';
 import { digestOf, type FileDigests } from '../platform/digest.ts';
+import { withoutPasswords } from '../platform/secrets.ts';
 import { DEFAULT_PATIENCE } from './download.ts';
 import { type Attempt, notFetched } from './failures.ts';
 import { takeGitRef } from './gitRef.ts';
 import { takeLocalFile } from './localFile.ts';
-import { type Location, locate, pathsInMirror, withoutPasswords } from './locate.ts';
+import { type Location, locate, pathsInMirror } from './locate.ts';
 import { describeMismatch, findMismatch, type Pins, pinsOf } from './pins.ts';
 import { takeRemoteFile } from './remoteFile.ts';
 import { Sharing } from './share.ts';

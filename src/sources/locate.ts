@@ -39,14 +39,6 @@ export function sourceFileName(url: string): string {
   return locate(url, '/').fileName;
 }
 
-/**
- * A text as it may be shown and kept, in logs and bundles too: the user and password of the URLs in it are `***`.
- * Userinfo is what RFC 3986, 3.2.1 has before an `@` and the host; tokens are given there as well.
- */
-export function withoutPasswords(text: string): string {
-  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^/\s]*@/gi, '$1***@');
-}
-
 /** `git+https://host/linux.git#v2.4.22`: a repository, and the tag, branch or commit that is meant. */
 function atRef(url: string): Location {
   const [, remote = '', ref] = /^git\+([^#]+)(?:#(.*))?$/i.exec(url) ?? [];

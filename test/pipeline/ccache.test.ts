@@ -1,6 +1,7 @@
 import { existsSync, mkdirSync, readdirSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { expect, it } from 'vitest';
+import { RemoteStorages } from '../../src/ccache/storages.ts';
 import { findToolchain } from '../../src/kernel/index.ts';
 import { ccacheFor } from '../../src/pipeline/ccache.ts';
 import { homeAt } from '../../src/platform/home.ts';
@@ -12,7 +13,8 @@ it('ccache keeps its results below a home whose path has a "$", and a name behin
   const home = homeAt(join(directory, `a$HOME \${b} $$`));
   mkdirSync(home.root);
   const settings = { use: 'auto', size: '1G', remote: '' } as const;
-  const ccache = await ccacheFor(home, settings, await findToolchain({ compiler: 'gcc' }));
+  const none = await RemoteStorages.open([], false, () => undefined);
+  const ccache = await ccacheFor(home, settings, await findToolchain({ compiler: 'gcc' }), none);
   if (ccache === undefined) throw new Error('ccache is not installed');
   writeFileSync(join(directory, 'one.c'), 'int one;');
   const env = { ...baseEnvironment(), ...ccache.env };

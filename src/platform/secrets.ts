@@ -1,0 +1,14 @@
+/**
+ * A text as it may be shown and kept, in logs and bundles too: the user and password of the URLs in it are `***`.
+ * Userinfo is what RFC 3986, 3.2.1 has before an `@` and the host; tokens are given there as well.
+ */
+export function withoutPasswords(text: string): string {
+  return text.replaceAll(/([a-z][a-z0-9+.-]*:\/\/)[^/\s]*@/gi, '$1***@');
+}
+
+/** What JSON says of a value, with every text in it as it may be shown. */
+export function documentWithoutPasswords(value: unknown): unknown {
+  return JSON.parse(
+    JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? withoutPasswords(each) : each)),
+  );
+}
