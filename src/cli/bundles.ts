@@ -28,7 +28,7 @@ export function registerBundles(program: Command): void {
         })),
       );
       if (json) return printJson({ bundles });
-      if (bundles.length === 0) return print('No bundles yet: kiln build makes them.');
+      if (bundles.length === 0) return print(noBundles(recipe));
       const rows = bundles.map((one) => [
         one.id,
         `${one.recipe}:${one.variant}`,
@@ -42,4 +42,10 @@ export function registerBundles(program: Command): void {
         ),
       );
     });
+}
+
+function noBundles(recipe: string | undefined): string {
+  return recipe === undefined
+    ? 'No bundles yet: kiln build makes them.'
+    : `No bundles of a recipe ${recipe} here; kiln bundles lists those of all.`;
 }

@@ -2,9 +2,10 @@ import PQueue from 'p-queue';
 import type { StoredBundle } from '../bundle/index.ts';
 import { explainDisk, isDiskFailure, isRefusal } from '../platform/diskErrors.ts';
 import { KilnError } from '../platform/errors.ts';
+import { disk } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { LONG_PATIENCE_MS, lockSoon } from '../platform/lock.ts';
-import { publishBundle } from '../publish/index.ts';
+import { assertPlaceForLink, publishBundle } from '../publish/index.ts';
 import type { Variant } from '../recipe/variants.ts';
 import { settleGates } from './boot-gate.ts';
 import { type StepCache, stepCache, sweep } from './cache.ts';
@@ -165,6 +166,9 @@ async function buildVariant(
   let failure: unknown;
   try {
     signal.throwIfAborted();
+    // Publishing looks again; what has no place there is better told before an hour of compiling than after it.
+    if (shared.request.publish)
+      await assertPlaceForLink(disk, home.tftp, channelFor(shared.request.channel, variant));
     // A gc takes these locks for a moment; another build of the variant has one until it has finished.
     const held = await lockSoon(
       `${home.locks}/build/${recipe}/${variant.name}.lock`,

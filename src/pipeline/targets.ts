@@ -41,6 +41,23 @@ export function checkTargets(chosen: readonly Chosen[], { publish, channel }: Ta
       seen.set(name, called);
     }
   }
+  for (const [name, called] of seen) {
+    for (let end = name.lastIndexOf('/'); end > 0; end = name.lastIndexOf('/', end - 1)) {
+      const above = name.slice(0, end);
+      const other = seen.get(above);
+      if (other !== undefined) throw channelBelow(name, called, above, other);
+    }
+  }
+}
+
+function channelBelow(name: string, one: string, above: string, other: string): KilnError {
+  return new KilnError(
+    'usage',
+    `channel ${name} of ${one} would be below ${above}, the channel of ${other}`,
+    {
+      hint: 'a channel is a symlink, and nothing can be below one: give one of them another channel',
+    },
+  );
 }
 
 function sharedChannel(name: string, one: string, other: string, given: string | undefined): KilnError {

@@ -11,6 +11,7 @@ export {
   readState,
   unknownChannel,
 } from './channels.ts';
+export { assertPlaceForLink } from './flip.ts';
 export type { Garbage } from './garbage.ts';
 export { collectGarbage, type GcOptions, type GcReport } from './gc.ts';
 export { inspectServing, type ServingFault, type ServingReport } from './inspect.ts';

@@ -69,6 +69,11 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
       ['build', writeRecipe({ more: 'description: one\n' }), writeRecipe({ more: 'description: other\n' })],
       /channel own\/a: own:a \(.*\) and own:a \(.*\) would both go there/,
     ],
+    [
+      'a recipe that publishes below the channel of another',
+      ['build', ownChannel('lts/{variant}/new'), ownChannel('lts/{variant}')],
+      /channel lts\/a\/new of own:a \(.*\) would be below lts\/a, the channel of own:a/,
+    ],
   ])('%s', async (_what, args, sentence) => {
     const home = freshDirectory('usage');
     const ran = await kiln(['--home', home, ...args]);
@@ -99,6 +104,15 @@ describe('a recipe or an argument that is not valid: exit 2, and nothing is writ
       error: { kind: 'invalid', exit: 2, place: expect.stringMatching(/own\.yaml:\d+:1$/) },
     });
   });
+});
+
+it('a channel whose place is taken is told before anything is compiled: exit 1', async () => {
+  const home = freshDirectory('home');
+  mkdirSync(join(home, 'tftp/own/a/mine'), { recursive: true });
+  const { ran, jobs } = await buildJson([writeRecipe(), '--home', home]);
+  expect(ran.code).toBe(1);
+  expect(jobs[0]?.error?.message).toMatch(/tftp\/own\/a is a directory, not a symlink/);
+  expect(jobs[0]?.steps).toEqual({ run: 0, hit: 0 });
 });
 
 describe('sources', () => {
@@ -280,6 +294,13 @@ describe('a patch or an option that does not come true', () => {
 });
 
 /** Adds a line that is no C to the top of a file of the sample kernel. */
+/** A recipe with another channel than the usual one. */
+function ownChannel(channel: string): string {
+  const file = writeRecipe();
+  writeFileSync(file, readFileSync(file, 'utf8').replace('own/{variant}', channel));
+  return file;
+}
+
 function compileErrorPatch(): string {
   const source = readFileSync(join(dirname(SAMPLE_TARBALL), 'linux/init/version.c'), 'utf8').split('\n');
   const context = source
