@@ -3,6 +3,7 @@ import { join } from 'node:path';
 import { homeAt } from '../../src/platform/home.ts';
 import type { Job } from '../../src/queue/job.ts';
 import { Ledger } from '../../src/queue/ledger.ts';
+import type { AskPatience } from '../../src/watch/ask.ts';
 import type { WatchContext } from '../../src/watch/context.ts';
 import type { Upstream as Which } from '../../src/watch/look.ts';
 import { lookOnce } from '../../src/watch/pass.ts';
@@ -24,6 +25,9 @@ export function reworded(words: string): Buffer {
 /** A patch whose context the sample kernel does not have. */
 export const MISFIT = Buffer.from(PATCH.toString().replace('AMD PCnet on PCI', 'another card'));
 
+/** A machine that is busy is no server that is away. */
+const PATIENT: AskPatience = { stallMs: 60_000, totalMs: 60_000 };
+
 /** A recipe of the sample kernel in a directory of its own, with two variants, and a home. */
 export interface Place {
   readonly directory: string;
@@ -32,9 +36,8 @@ export interface Place {
   /** Milliseconds; moves as the test says. */
   clock: { now: number };
   write(name: string, text: string | Buffer): void;
-  /** From now on servers get no more than a second. */
-  hurry(): void;
-  look(upstream?: Which): Promise<WatchReport>;
+  /** @param patience with servers; much by default */
+  look(upstream?: Which, patience?: AskPatience): Promise<WatchReport>;
   jobs(): Job[];
 }
 
@@ -71,7 +74,6 @@ ${more}`,
   write('all.config', 'CONFIG_NE2K_PCI=y\n');
   write('b.config', 'CONFIG_8139TOO=y\n');
   const clock = { now: 1_000_000_000_000 };
-  let inHurry = false;
   const context: WatchContext = {
     home,
     references: [recipe],
@@ -79,10 +81,7 @@ ${more}`,
     workshop: { sandbox: 'auto', ccache: { use: 'off', size: '1G', remote: '' }, clean: false },
     policy,
     everyMs: 3_600_000,
-    // A machine that is busy is no server that is away.
-    get patience() {
-      return inHurry ? { stallMs: 500, totalMs: 1000 } : { stallMs: 60_000, totalMs: 60_000 };
-    },
+    patience: PATIENT,
     fetchPatience: { attempts: 1, stallMs: 60_000 },
     now: () => clock.now,
     chance: () => 0,
@@ -94,10 +93,8 @@ ${more}`,
     context,
     clock,
     write,
-    hurry: () => {
-      inHurry = true;
-    },
-    look: async (upstream = 'now') => (await lookOnce(context, upstream)).report,
+    look: async (upstream = 'now', patience = PATIENT) =>
+      (await lookOnce({ ...context, patience }, upstream)).report,
     jobs() {
       const ledger = Ledger.of(home);
       try {
