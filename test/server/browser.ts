@@ -7,8 +7,11 @@ const CHROMIUM = '/usr/bin/chromium';
 
 export const hasChromium = existsSync(CHROMIUM);
 
+/** How long something on a page may take that comes in any case: on a machine that is busy, a long time. */
+const PATIENCE_MS = 150_000;
+
 export function openBrowser(): Promise<Browser> {
-  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'] });
+  return chromium.launch({ executablePath: CHROMIUM, args: ['--no-sandbox'], timeout: PATIENCE_MS });
 }
 
 export interface Looking {
@@ -21,6 +24,7 @@ export interface Looking {
 export async function openPage(browser: Browser, url: string, looking: Looking = {}) {
   const { scheme = 'light', width = 1280, token } = looking;
   const context = await browser.newContext({ colorScheme: scheme, viewport: { width, height: 900 } });
+  context.setDefaultTimeout(PATIENCE_MS);
   const page = await context.newPage();
   const faults: string[] = [];
   page.on('pageerror', (error) => faults.push(error.message));

@@ -1,8 +1,10 @@
 import type { ChildProcess } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, rmSync, writeFileSync } from 'node:fs';
+import { type AddressInfo, connect, createServer } from 'node:net';
 import { join } from 'node:path';
 import { createInterface } from 'node:readline';
+import { pipeline } from 'node:stream';
 import type { Browser } from 'playwright-core';
 import { afterAll, afterEach, beforeAll, describe, expect, it } from 'vitest';
 import { EmbeddedHand } from '../../src/queue/embedded.ts';
@@ -11,6 +13,9 @@ import { request } from '../queue/requests.ts';
 import { freshDirectory, kiln, sampleHome, startKiln } from '../support/kiln.ts';
 import { barriers, fits, hasChromium, openBrowser, openPage } from './browser.ts';
 import { serveApi } from './serving.ts';
+
+/** What builds and boots a kernel has the time that those have who wait for the sample. */
+const BUILD_MS = 400_000;
 
 describe('the page', () => {
   it('weighs less than 150 KB, compressed', () => {
@@ -34,6 +39,8 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
   let child: ChildProcess | undefined;
   beforeAll(async () => {
     browser = await openBrowser();
+    // Where it is the first that wants the sample, that is built here: a test has less time.
+    await sampleHome();
   });
   afterAll(() => browser.close());
   afterEach(() => stop());
@@ -47,8 +54,8 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
   }
 
   /** `kiln serve`; its address. */
-  async function serve(home: string, port: string): Promise<string> {
-    child = startKiln(['serve', '--listen', `127.0.0.1:${port}`, '--home', home]);
+  async function serve(home: string): Promise<string> {
+    child = startKiln(['serve', '--listen', '127.0.0.1:0', '--home', home]);
     if (child.stderr === null) throw new Error('no stderr');
     for await (const line of createInterface({ input: child.stderr })) {
       const url = /^serving .* on (http\S+)$/.exec(line)?.[1];
@@ -60,12 +67,35 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
     throw new Error('kiln serve ended');
   }
 
+  /**
+   * An address that stays while servers come and go behind it: a port that one of them has given back may be anybody's
+   * before the next one asks for it.
+   */
+  async function gate() {
+    let behind = '';
+    const server = createServer((client) => {
+      const inside = connect(Number(new URL(behind).port), '127.0.0.1');
+      pipeline(client, inside, client, () => undefined);
+    });
+    server.listen(0, '127.0.0.1');
+    await once(server, 'listening');
+    return {
+      url: `http://127.0.0.1:${(server.address() as AddressInfo).port}`,
+      leadTo(url: string) {
+        behind = url;
+      },
+      close: () => server.close(),
+    };
+  }
+
   async function token(home: string): Promise<string> {
     const added = await kiln(['token', 'add', '--role', 'publisher', '--name', 'alice', '--home', home]);
     return added.stdout.trim();
   }
 
-  it('queues a build, follows its log, shows it published, rolls it back, and comes back when the server does', async () => {
+  it('queues a build, follows its log, shows it published, rolls it back, and comes back when the server does', {
+    timeout: BUILD_MS,
+  }, async () => {
     const home = await sampleHome();
     // What is published next has to be built, and is another bundle than nodes boot before.
     const { stdout } = await kiln(['bundles', '--json', '--home', home]);
@@ -75,12 +105,13 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
     rmSync(join(home, 'bundles/sample/all'), { recursive: true, force: true });
     rmSync(join(home, 'cache'), { recursive: true, force: true });
 
-    const url = await serve(home, '0');
+    const { url, leadTo, close } = await gate();
+    leadTo(await serve(home));
     const { page, faults } = await openPage(browser, url, { token: await token(home) });
     await page.goto(`${url}/#/variants/sample%3Aall`);
     await page.getByRole('button', { name: 'Build' }).click();
     await page.locator('.log-text', { hasText: '# compile' }).waitFor();
-    await page.locator('.log-text', { hasText: '# finished: published' }).waitFor();
+    await page.locator('.log-text', { hasText: '# finished: published' }).waitFor({ timeout: BUILD_MS });
     await page.locator('.badge.published').first().waitFor();
 
     await page.getByRole('link', { name: 'Channels' }).click();
@@ -95,11 +126,12 @@ describe.skipIf(!hasChromium)('the page in a browser', () => {
 
     await stop();
     await page.locator('.link.lost', { hasText: 'Reconnecting' }).waitFor();
-    await serve(home, new URL(url).port);
+    leadTo(await serve(home));
     await page.locator('.link.live').waitFor();
     await kiln(['rollback', 'sample/all', '--to', '3', '--home', home]);
     await page.locator('.head .generation', { hasText: 'generation 3' }).waitFor();
     expect(faults).toEqual([]);
+    close();
   });
 
   it('keeps nobody out: nothing serious for axe, on any view, in both themes, on a phone', async () => {
