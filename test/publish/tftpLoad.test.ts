@@ -1,6 +1,6 @@
 import { spawn, spawnSync } from 'node:child_process';
 import { randomBytes } from 'node:crypto';
-import { once } from 'node:events';
+import { EventEmitter, once } from 'node:events';
 import { chmodSync, existsSync } from 'node:fs';
 import { dirname, join } from 'node:path';
 import { createInterface } from 'node:readline';
@@ -82,12 +82,12 @@ async function twoGenerations(): Promise<{ home: Home; digests: Record<string, s
   return { home, digests };
 }
 
-/** Boots nodes from a server while something happens; gives what they met. */
+/** Boots nodes from a server while something happens, which may wait for the first of a bundle; gives what they met. */
 async function bootMeanwhile(
   start: string,
   home: Home,
   digests: Record<string, string>,
-  action: () => Promise<void>,
+  action: (booted: (bundle: string) => Promise<void>) => Promise<void>,
 ): Promise<Met> {
   const script = `
     ip link set lo up; ip addr add 10.99.0.1/24 dev lo
@@ -107,18 +107,25 @@ async function bootMeanwhile(
   ];
   const nodes = spawn('unshare', args, { stdio: ['pipe', 'pipe', 'inherit'] });
   const ended = once(nodes, 'exit');
+  const said = new Set<string>();
+  const told = new EventEmitter();
+  const booted = async (bundle: string) => {
+    while (!said.has(`booted ${bundle}`)) await once(told, 'line');
+  };
   let met: Met | undefined;
+  let acting: Promise<void> | undefined;
   for await (const line of createInterface({ input: nodes.stdout })) {
+    said.add(line);
+    told.emit('line');
     if (line === 'booting') {
-      try {
-        await action();
-      } finally {
-        nodes.stdin.end('stop\n');
-      }
-    } else met = JSON.parse(line) as Met;
+      acting = action(booted).finally(() => nodes.stdin.end('stop\n'));
+      // It is thrown below, once the nodes have stopped.
+      acting.catch(() => undefined);
+    } else if (line.startsWith('{')) met = JSON.parse(line) as Met;
   }
   await ended;
   if (met === undefined) throw new Error('the nodes said nothing');
+  await acting;
   return met;
 }
 
@@ -133,8 +140,12 @@ describe.skipIf(!root)(
         `get one bundle whole or the other from ${name}, without an error, through ${FLIPS} flips${missing}`,
         async () => {
           const { home, digests } = await twoGenerations();
-          const met = await bootMeanwhile(start, home, digests, async () => {
-            for (let flip = 0; flip < FLIPS; flip += 1) await rollback(home, 'lts/node', 1 + (flip % 2));
+          const met = await bootMeanwhile(start, home, digests, async (booted) => {
+            for (let flip = 0; flip < FLIPS; flip += 1) {
+              await rollback(home, 'lts/node', 1 + (flip % 2));
+              // All flips may be over before a node gets to ask again, and none would have met the other bundle.
+              if (flip === 0) await booted('one');
+            }
           });
           // The first answers may come before the server is up: it is asked again, which is no error.
           expect(met.errors).toEqual([]);

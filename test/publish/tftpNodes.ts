@@ -5,7 +5,8 @@ import { createInterface } from 'node:readline';
 /**
  * Nodes that boot over and over: `tftpNodes.ts HOST PORT COUNT CHANNEL EXPECTED`. Each loads the channel's config, then
  * the kernel and the initrd that it names, by TFTP, until a line comes on standard input; then it prints what they
- * met. EXPECTED is JSON: for each file that a config may name its digest.
+ * met. Before that it says `booting` once so many were loaded, and of each bundle the first time `booted BUNDLE`.
+ * EXPECTED is JSON: for each file that a config may name its digest.
  */
 const [, , host = '', port = '', count = '', channel = '', expected = '{}'] = process.argv;
 const digests = JSON.parse(expected) as Record<string, string>;
@@ -58,6 +59,7 @@ async function boot(): Promise<void> {
   }
   const bundle = kernel.split('/')[1] ?? '';
   if (initrd.split('/')[1] !== bundle) met.errors.push(`mixed: ${kernel} with ${initrd}`);
+  if (met.bundles[bundle] === undefined) process.stdout.write(`booted ${bundle}\n`);
   met.bundles[bundle] = (met.bundles[bundle] ?? 0) + 1;
   met.loads += 1;
 }
