@@ -26,6 +26,8 @@ export interface BullmqOptions {
   readonly leaseMs?: number;
   /** How often leases that have run out are looked for; a third of a lease by default. */
   readonly stalledCheckMs?: number;
+  /** How long a take waits for Redis before it gives what it has; a second by default. */
+  readonly patienceMs?: number;
 }
 
 type Carrier = Worker<Carried, Returned>;
@@ -41,6 +43,7 @@ interface Held {
 
 const LEASE_MS = 15_000;
 const LONGEST_NAP_MS = 1000;
+const PATIENCE_MS = 1000;
 /** Where there was nothing it is not asked again before, unless there are news. */
 const EMPTY_MS = 100;
 
@@ -53,6 +56,7 @@ export class BullmqHand implements Hand {
   readonly #redis: Redis;
   readonly #news: Redis;
   readonly #stalledCheckMs: number;
+  readonly #patienceMs: number;
   readonly #labels: Readonly<Record<string, string>>;
   readonly #names: RedisNames;
   readonly #identity = ownIdentity();
@@ -78,6 +82,7 @@ export class BullmqHand implements Hand {
     this.#names = options.names ?? redisNames();
     this.leaseMs = options.leaseMs ?? LEASE_MS;
     this.#stalledCheckMs = options.stalledCheckMs ?? Math.ceil(this.leaseMs / 3);
+    this.#patienceMs = options.patienceMs ?? PATIENCE_MS;
     const connected = { worker: workerName(this.#identity), labels: this.#labels };
     this.#presence = new Presence(this.#redis, this.#names, connected, this.leaseMs);
   }
@@ -116,7 +121,7 @@ export class BullmqHand implements Hand {
       });
       const asking = this.#asking;
       // Redis is away, or has just been emptied: what the unanswered question may yet take is given out later.
-      await within(LONGEST_NAP_MS, asking).catch(() => {
+      await within(this.#patienceMs, asking).catch(() => {
         asking.then(
           () => this.#wake.notify(),
           () => undefined,

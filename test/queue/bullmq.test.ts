@@ -50,7 +50,9 @@ async function open(
       const hand = await BullmqHand.open({
         redis: own,
         names,
-        leaseMs: 20_000,
+        // A process that stands still for a while has lost nothing, and what it asks for comes in one answer.
+        leaseMs: 600_000,
+        patienceMs: 60_000,
         stalledCheckMs: 50,
         ...options,
       });
