@@ -6,8 +6,8 @@ export default defineConfig({
     globalSetup: ['test/support/scratch.ts'],
     reporters: ['default', './test/summary.ts'],
     // Tests run real compilers and emulators; the limits are there for what hangs, not for what is slow.
-    testTimeout: 180_000,
-    hookTimeout: 400_000,
+    testTimeout: 600_000,
+    hookTimeout: 600_000,
     pool: 'forks',
     maxWorkers: 2,
   },
