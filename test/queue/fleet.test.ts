@@ -23,8 +23,11 @@ afterEach(async () => {
   for (const fleet of open.splice(0)) await fleet.stop();
 });
 
-async function start(workers: number, shared?: string): Promise<Fleet> {
-  const fleet = await Fleet.start(workers, shared);
+/** Seconds until a worker that is heard of no more has lost its job: more than one that is alive stands still. */
+const SHORT_LEASE = 10;
+
+async function start(workers: number, shared?: string, lease?: number): Promise<Fleet> {
+  const fleet = await Fleet.start(workers, shared, lease);
   open.push(fleet);
   return fleet;
 }
@@ -112,7 +115,7 @@ describe('a fleet', () => {
 
   it('gives to another what a worker hands back when its time after SIGTERM is over', async () => {
     const fleet = await start(0);
-    await fleet.startWorker(0, '--lease', '600');
+    await fleet.startWorker(0);
     const { id, ledger } = await add(fleet);
     await underWay(ledger, id);
     fleet.signal('worker 0', 'SIGTERM');
@@ -126,7 +129,7 @@ describe('a fleet', () => {
 
   it('loses nothing when a second SIGTERM ends a worker at once', async () => {
     const fleet = await start(0);
-    await fleet.startWorker(0, '--grace', '600');
+    await fleet.startWorker(0, '--grace', '600', '--lease', String(SHORT_LEASE));
     const { id, ledger } = await add(fleet);
     await underWay(ledger, id);
     fleet.signal('worker 0', 'SIGTERM');
@@ -139,7 +142,7 @@ describe('a fleet', () => {
   });
 
   it('says of a job whose only worker was killed that it waits, and for what', async () => {
-    const fleet = await start(1);
+    const fleet = await start(1, undefined, SHORT_LEASE);
     const { id, ledger } = await add(fleet);
     await underWay(ledger, id);
     const { holder } = ledger.job(id);
@@ -154,7 +157,7 @@ describe('a fleet', () => {
   });
 
   it('says so as well when its coordinator was away while the worker was lost', async () => {
-    const fleet = await start(1);
+    const fleet = await start(1, undefined, SHORT_LEASE);
     const { id, ledger } = await add(fleet);
     await underWay(ledger, id);
     await fleet.kill('coordinator');
@@ -178,11 +181,11 @@ describe('a fleet', () => {
   });
 
   it('has a job built by another when nothing is heard of a worker, whose own outcome is not used', async () => {
-    const fleet = await start(1);
+    const fleet = await start(1, undefined, SHORT_LEASE);
     const { id, ledger } = await add(fleet);
     await underWay(ledger, id);
     fleet.signal('worker 0', 'SIGSTOP');
-    await fleet.startWorker(1);
+    await fleet.startWorker(1, '--lease', '120');
     expect(await until(ledger, id, isSettled)).toMatchObject({ state: 'done', lost: 1 });
     fleet.signal('worker 0', 'SIGCONT');
     await fleet.says('worker 0', /not used: another worker has it/);

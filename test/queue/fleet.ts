@@ -16,18 +16,24 @@ export class Fleet {
   readonly #children = new Map<string, ChildProcess>();
   readonly #said = new Map<string, string[]>();
   readonly #shared: string | undefined;
+  readonly #lease: number;
   #port = 0;
 
-  private constructor(redis: RedisServer, workers: number, shared: string | undefined) {
+  private constructor(redis: RedisServer, workers: number, shared: string | undefined, lease: number) {
     this.redis = redis;
     this.#shared = shared;
+    this.#lease = lease;
     this.home = freshDirectory('coordinator');
     this.workers = Array.from({ length: workers }, () => freshDirectory('worker'));
   }
 
-  /** @param shared a directory that takes the place of the coordinator's HTTP store */
-  static async start(workers: number, shared?: string): Promise<Fleet> {
-    const fleet = new Fleet(await startRedis(), workers, shared);
+  /**
+   * @param shared a directory that takes the place of the coordinator's HTTP store
+   * @param lease the workers' lease in seconds: long, so that one that stands still for a while has lost nothing;
+   *   short where one that is killed is to be missed soon
+   */
+  static async start(workers: number, shared?: string, lease = 120): Promise<Fleet> {
+    const fleet = new Fleet(await startRedis(), workers, shared, lease);
     await fleet.startCoordinator();
     for (let index = 0; index < workers; index++) await fleet.startWorker(index);
     return fleet;
@@ -62,7 +68,7 @@ export class Fleet {
         'worker',
         ...['--redis', this.redis.url, '--store', this.#shared ?? this.url],
         ...['--token-file', join(this.home, 'store-token')],
-        ...['--home', home, '--lease', '3', '--grace', '1', ...more],
+        ...['--home', home, '--lease', String(this.#lease), '--grace', '1', ...more],
       ],
       /^taking jobs/,
     );
