@@ -38,7 +38,7 @@ export function recording(cacheDirectory: string, more: Partial<FetchOptions> = 
   return {
     cacheDirectory,
     mirrors: [],
-    patience: { attempts: 3, firstDelayMs: 1, maxDelayMs: 2000, stallMs: 5000 },
+    patience: { attempts: 3, firstDelayMs: 1, maxDelayMs: 2000, stallMs: 60_000 },
     onEvent: (event) => events.push(event),
     ...more,
     events,
