@@ -1,11 +1,13 @@
+import { spawnSync } from 'node:child_process';
 import { cpSync, existsSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { describe, expect, test } from 'vitest';
 import { applySeries, checkSeries } from '../../src/patches/index.ts';
-import { run } from '../../src/platform/process.ts';
-import { gnuDiff, numbered, patchOf, scratch, treeOf, writeFiles } from './support.ts';
+import { baseEnvironment, run } from '../../src/platform/process.ts';
+import { contentOf, gnuDiff, numbered, patchOf, scratch, treeOf, writeFiles } from './support.ts';
 
 const KILLED = join(import.meta.dirname, 'killed.ts');
+const RUNNER = join(import.meta.dirname, 'runner.ts');
 
 /** An old tree, a new one, and GNU diff's patch between them: files changed, made and removed. */
 async function twoTrees(): Promise<{ old: string; now: string; patch: string }> {
@@ -87,15 +89,21 @@ test('a series that is aborted leaves the tree as it was', async () => {
 
 test('a tree that another process is patching is refused with its name', async () => {
   const tree = treeOf({ 'a.c': numbered(40) });
-  const patch = '--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,2 @@\n-line 1\n+x\n line 2\n';
-  let second: Promise<unknown> | undefined;
-  await applySeries(tree, [patchOf(patch)], {
+  const bytes = '--- a/a.c\n+++ b/a.c\n@@ -1,2 +1,2 @@\n-line 1\n+x\n line 2\n';
+  const file = join(scratch(), 'x.patch');
+  writeFileSync(file, bytes);
+  const second: { status: number | null; stderr: string }[] = [];
+  await applySeries(tree, [patchOf(bytes)], {
     onEvent: (event) => {
-      if (event.type === 'patch-started') second = applySeries(tree, [patchOf(patch)]);
-      second?.catch(() => undefined);
+      if (event.type !== 'patch-started') return;
+      // This process waits for it, and does not finish before it has looked.
+      const args = [RUNNER, 'patch', 'apply', '--tree', tree, file];
+      second.push(spawnSync(process.execPath, args, { encoding: 'utf8', env: baseEnvironment() }));
     },
   });
-  await expect(second).rejects.toMatchObject({ kind: 'locked' });
+  const why = expect.stringContaining(`is held by process ${process.pid} (kiln: patching `);
+  expect(second).toMatchObject([{ status: 5, stderr: why }]);
+  expect(contentOf(tree, 'a.c')).toBe(numbered(40).replace('line 1\n', 'x\n'));
 });
 
 test('a journal that came with a hostile tree moves nothing out of it', async () => {
