@@ -1,14 +1,19 @@
 import { readdirSync } from 'node:fs';
 import { join } from 'node:path';
-import { describe, expect, it } from 'vitest';
+import { beforeAll, describe, expect, it } from 'vitest';
 import { diffBundles, differences, sectionSizes } from '../../src/bundle/diff.ts';
 import { type BundleDifference, findBundle } from '../../src/bundle/index.ts';
 import { homeAt } from '../../src/platform/home.ts';
 import { kiln, sampleHome } from '../support/kiln.ts';
 
+let root: string;
+// As a hook: who comes first builds the sample, and the others wait for it, for longer than a test may take.
+beforeAll(async () => {
+  root = await sampleHome();
+});
+
 describe('kiln diff', () => {
   it('names the symbols, fragments and modules that differ between two variants, and nothing that does not', async () => {
-    const root = await sampleHome();
     const id = (variant: string) => readdirSync(join(root, 'bundles/sample', variant))[0] ?? '';
     const ran = await kiln(['diff', id('ne2k'), id('all'), '--home', root, '--json']);
     const difference = JSON.parse(ran.stdout) as BundleDifference;
