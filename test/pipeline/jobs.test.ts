@@ -60,4 +60,4 @@ it('a worker whose starter has died clears away what it was at, and has no more 
   await ended;
   expect(await said).toBe('');
   expect(readdirSync(join(home, 'cache/work'))).toEqual([]);
-}, 60_000);
+});
