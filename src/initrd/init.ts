@@ -82,6 +82,8 @@ export interface CompileInitRequest {
   readonly compiler: string;
   /** Path of the program to write. */
   readonly output: string;
+  /** Nobody waits for it yet: it leaves the processors to others. */
+  readonly givesWay?: boolean;
   readonly signal?: AbortSignal;
   readonly log?: string;
 }
@@ -94,8 +96,8 @@ export interface CompileInitRequest {
  */
 export async function compileInit(request: CompileInitRequest): Promise<{ readonly bytes: number }> {
   const { compiler, output } = request;
-  // Nobody waits for it before the kernel is built: it gives way to what that waits for.
-  const command = ['-n', '10', compiler, ...COMPILE_FLAGS, ...LINK_FLAGS, '-o', output, ...SOURCES];
+  const niceness = request.givesWay === true ? '10' : '0';
+  const command = ['-n', niceness, compiler, ...COMPILE_FLAGS, ...LINK_FLAGS, '-o', output, ...SOURCES];
   const result = await run('nice', command, {
     // Relative names, so that no message and no symbol holds the checkout's path.
     cwd: INIT_SOURCE_DIRECTORY,

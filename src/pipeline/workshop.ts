@@ -142,7 +142,8 @@ export class Workshop {
     if (known !== undefined) return join(known, 'init');
     const staged = await this.#cache.stage('init', key);
     try {
-      await compileInit({ compiler, output: join(staged, 'init'), log, signal });
+      // Nobody waits for it before the kernel is built.
+      await compileInit({ compiler, output: join(staged, 'init'), givesWay: true, log, signal });
       return join(await this.#cache.commit('init', key, staged), 'init');
     } catch (error) {
       await removeTree(staged);

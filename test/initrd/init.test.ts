@@ -1,5 +1,5 @@
 import { chmod, mkdir, readFile, writeFile } from 'node:fs/promises';
-import { release } from 'node:os';
+import { getPriority, release } from 'node:os';
 import { join } from 'node:path';
 import { afterAll, beforeAll, expect, test } from 'vitest';
 import { compileInit } from '../../src/initrd/init.ts';
@@ -58,6 +58,17 @@ test('sources that do not compile fail with the messages of the compiler', async
   await expect(compileInit({ compiler, output: join(home, 'none') })).rejects.toMatchObject({
     kind: 'failed',
     lines: ['init.c:1: error: unknown CPU'],
+  });
+});
+
+test.each([
+  [false, 0],
+  [true, 10],
+])('gives way to others only where nobody waits for it: %s', async (givesWay, more) => {
+  const compiler = join(home, 'gcc-of-some-niceness');
+  await writeFile(compiler, '#!/bin/sh\nnice\nexit 1\n', { mode: 0o755 });
+  await expect(compileInit({ compiler, output: join(home, 'none'), givesWay })).rejects.toMatchObject({
+    lines: [String(Math.min(19, getPriority() + more))],
   });
 });
 
