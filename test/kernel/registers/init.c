@@ -19,7 +19,7 @@ enum { SYS_sigreturn = 119, SYS_rt_sigreturn = 173, SYS_rt_sigaction = 174, SYS_
 enum { SOCKETCALL_SOCKET = 1, AF_INET = 2, SOCK_DGRAM = 2 };
 enum { SIGKILL = 9, SIGALRM = 14, WUNTRACED = 2, SA_RESTORER = 0x04000000, SA_SIGINFO = 4 };
 enum { O_CREAT_RDWR = 0102, PROT_READ_WRITE = 3, MAP_SHARED_ANONYMOUS = 0x21, PAGE = 4096 };
-enum { MARK = 0x5a000000 };
+enum { MARK = 0x5a000000, EINTR = 4 };
 
 /* In the order in which probe.S loads them. */
 struct registers {
@@ -148,8 +148,9 @@ static void try_here(struct registers *registers)
   set_alarm(LIMIT_US);
   if (makes_a_process(number)) child_registers = &outcome->child;
   probe(registers);
-  /* Before the next try clears what it has to say. */
-  if (makes_a_process(number)) system_call(SYS_wait4, ~0u, 0, 0, 0, 0);
+  /* Before the next try clears what it has to say, which the alarm must not cut short. */
+  if (makes_a_process(number))
+    while (system_call(SYS_wait4, ~0u, 0, 0, 0, 0) == -EINTR);
   outcome->after = *registers;
   outcome->returned = 1;
   call1(SYS_exit, 0);
