@@ -42,6 +42,8 @@ export interface BootRequest {
   /** Lines that fail the boot; a kernel's panic and a loader's giving up always do. */
   readonly forbid?: readonly LinePattern[];
   readonly timeoutMs: number;
+  /** Milliseconds that a node gets to finish telling why it failed; 1000 by default. */
+  readonly lastWordsMs?: number;
   /**
    * `network` by default: the node asks DHCP and TFTP. `kernel` has QEMU load what the boot script names,
    * which is faster and shows nothing of the network boot.
@@ -86,8 +88,6 @@ export type BootVerdict =
 const DEFAULT_MEMORY_MIB = 64;
 const KVM_PROBE_MS = 20_000;
 const TAIL_LINES = 20;
-
-/** Milliseconds that a kernel gets to finish telling why it died. */
 const LAST_WORDS_MS = 1000;
 
 /** BOOTP's file field is 128 bytes with its final zero (RFC 951, 3). */
@@ -246,7 +246,9 @@ async function watch(
     if (outcome !== undefined) return;
     outcome = watcher.read(line);
     if (outcome?.status === 'complete') decided.abort();
-    else if (outcome !== undefined) lastWords = setTimeout(() => decided.abort(), LAST_WORDS_MS);
+    else if (outcome !== undefined) {
+      lastWords = setTimeout(() => decided.abort(), request.lastWordsMs ?? LAST_WORDS_MS);
+    }
   });
   const following = await followFile(machine.console, (bytes) => console.push(bytes));
   try {

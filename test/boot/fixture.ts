@@ -5,6 +5,9 @@ import { dirname, join } from 'node:path';
 /** What the channel of every fixture leads to. */
 export const BOOT_FILE = 'lts/sample-rtl8139/boot.ipxe';
 
+/** A bound for a node that hangs: where others keep the processors busy, one that boots takes its time. */
+export const LIMIT_MS = 150_000;
+
 /** A TFTP root with a bundle `one` that holds these files, and the channel's relative link to it. */
 export async function tftpRoot(files: Readonly<Record<string, string | Uint8Array>>): Promise<string> {
   const root = await realpath(await mkdtemp(join(tmpdir(), 'kiln-boot-')));

@@ -1,7 +1,7 @@
 import { describe, expect, test } from 'vitest';
 import { bootBundle, findQemu } from '../../src/boot/index.ts';
 import { lanUnavailable, type TftpServer } from '../../src/boot/lan.ts';
-import { BOOT_FILE, discard, processesNaming, saying, tftpRoot } from './fixture.ts';
+import { BOOT_FILE, discard, LIMIT_MS, processesNaming, saying, tftpRoot } from './fixture.ts';
 
 const SERVERS: readonly TftpServer[] = ['dnsmasq', 'tftpd-hpa'];
 
@@ -25,7 +25,7 @@ describe.each(reasons)('a node among real servers, TFTP by $tftp', ({ tftp, reas
           nic: 'rtl8139',
           lan: { tftp },
           expect: ['Next server: 10.99.0.1', 'one'],
-          timeoutMs: 60_000,
+          timeoutMs: LIMIT_MS,
           consoleLog: `${root}/log/console.log`,
         });
         expect(verdict).toMatchObject({ status: 'passed', loaded: [BOOT_FILE] });

@@ -7,7 +7,7 @@ import { findIpxe } from '../../src/boot/qemu.ts';
 import { bootConfigs, makeInitrd } from '../../src/initrd/index.ts';
 import { sha256 } from '../../src/platform/digest.ts';
 import { output } from '../../src/platform/process.ts';
-import { BOOT_FILE, discard, tftpRoot } from './fixture.ts';
+import { BOOT_FILE, discard, LIMIT_MS, tftpRoot } from './fixture.ts';
 
 const TARBALL = join(import.meta.dirname, '../../recipes/sample/linux-2.4.99.tar.bz2');
 
@@ -27,7 +27,7 @@ beforeAll(async () => {
   const tree = join(work, 'linux-2.4.99');
   await output('tar', ['-C', work, '-xf', TARBALL]);
   for (const target of ['oldconfig', 'dep', 'bzImage']) {
-    await output('make', ['-C', tree, target], { timeoutMs: 60_000 });
+    await output('make', ['-C', tree, target]);
   }
   const initrd = await makeInitrd({
     workDirectory: join(work, 'initrd'),
@@ -56,7 +56,7 @@ beforeAll(async () => {
       'sample: command line: console=ttyS0 root=/dev/ram0 kiln.then=poweroff',
       `sample: initrd ${image.length} bytes sha256:${sha256(image)}`,
     ],
-    timeoutMs: 60_000,
+    timeoutMs: LIMIT_MS,
     consoleLog: join(root, 'console.log'),
   };
 });
