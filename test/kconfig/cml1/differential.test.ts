@@ -110,6 +110,7 @@ describe.each([
         expect({ arch, ...theirs }).toEqual({ arch, dotConfig: ours.dotConfig, autoconf: ours.autoconf });
       }
     },
+    10 * MINUTES,
   );
 });
 

@@ -57,7 +57,7 @@ export async function configure(
   directory: string,
   arch: string,
   base: string,
-  timeoutMs = 60_000,
+  timeoutMs = 300_000,
 ): Promise<Configured | undefined> {
   await writeFile(join(directory, '.config'), base, 'latin1');
   const command = `yes "" | bash --norc scripts/Configure -d arch/${arch}/config.in >.out`;
