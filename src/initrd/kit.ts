@@ -91,6 +91,8 @@ async function readTarball(request: KitRequest): Promise<ImageEntry[]> {
   const parser = new Parser({ strict: true });
   parser.on('entry', (entry: ReadEntry) => reader.take(entry));
   parser.on('ignoredEntry', (entry: ReadEntry) => reader.take(entry));
+  // An error may come while the file is still being read, and nobody waits for the end yet.
+  ended.promise.catch(() => undefined);
   parser.on('error', ended.reject);
   parser.on('end', ended.resolve);
   try {
@@ -99,6 +101,7 @@ async function readTarball(request: KitRequest): Promise<ImageEntry[]> {
     parser.end();
     await ended.promise;
   } catch (error) {
+    await reader.settled();
     if (error instanceof KilnError || (error as NodeJS.ErrnoException).syscall !== undefined) throw error;
     throw new KilnError(
       'integrity',
@@ -155,6 +158,11 @@ class KitReader {
     return [...this.#entries.values()];
   }
 
+  /** Ends when nothing is being written any more, so that the directory can be removed. */
+  async settled(): Promise<void> {
+    await Promise.allSettled(this.#writes);
+  }
+
   static #isFile(entry: ReadEntry): boolean {
     return entry.type === 'File' || entry.type === 'OldFile' || entry.type === 'ContiguousFile';
   }
@@ -206,10 +214,13 @@ class KitReader {
   #keep(entry: ReadEntry): string {
     const source = join(this.#files, String(this.#members));
     const chunks: Buffer[] = [];
-    const ended = Promise.withResolvers<void>();
     entry.on('data', (chunk: Buffer) => chunks.push(chunk));
-    entry.on('end', () => ended.resolve());
-    this.#writes.push(ended.promise.then(() => writeFile(source, Buffer.concat(chunks))));
+    entry.on('end', () => {
+      const written = writeFile(source, Buffer.concat(chunks));
+      // Told in finish, which is not reached yet.
+      written.catch(() => undefined);
+      this.#writes.push(written);
+    });
     return source;
   }
 }

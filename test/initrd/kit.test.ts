@@ -135,6 +135,15 @@ describe('hostile members are refused, and nothing is written outside', () => {
     expect(await listIfAny(home)).toEqual(['kit.tgz', 'work']);
   });
 
+  test('an archive that is damaged before its last megabyte, and nothing but that fails', async () => {
+    const path = join(home, 'kit.tgz');
+    const archive = tarOf(start, { name: 'large', content: 'x'.repeat(3_000_000) });
+    // In the name, which the checksum covers.
+    archive[1024] = 0x41;
+    await writeFile(path, archive);
+    await expect(read(path)).rejects.toMatchObject({ kind: 'integrity' });
+  });
+
   test('an archive that is cut short', async () => {
     const path = join(home, 'kit.tgz');
     await writeFile(path, tarOf(start).subarray(0, 700));
