@@ -110,13 +110,7 @@ export function pathWithout(hidden: (name: string) => boolean): string {
 export function processesWith(text: string): string[] {
   return readdirSync('/proc')
     .filter((name) => /^\d+$/.test(name) && Number(name) !== process.pid)
-    .map((name) => {
-      try {
-        return readCommandLine(name);
-      } catch {
-        return '';
-      }
-    })
+    .map((name) => commandLineOf(name))
     .filter((line) => line.includes(text));
 }
 
@@ -126,9 +120,9 @@ export function processesWith(text: string): string[] {
  */
 export function workersOf(kilnProcess: ChildProcess): number[] {
   const { pid } = kilnProcess;
-  return readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8')
+  return readIfThere(`/proc/${pid}/task/${pid}/children`)
     .split(' ')
-    .filter((child) => child !== '' && readCommandLine(child).includes('workers/build.ts'))
+    .filter((child) => child !== '' && commandLineOf(child).includes('workers/build.ts'))
     .map(Number);
 }
 
@@ -141,6 +135,15 @@ export function isRunning(pid: number): boolean {
   }
 }
 
-function readCommandLine(pid: string): string {
-  return readFileSync(`/proc/${pid}/cmdline`, 'utf8').replaceAll('\0', ' ');
+function commandLineOf(pid: string): string {
+  return readIfThere(`/proc/${pid}/cmdline`).replaceAll('\0', ' ');
+}
+
+/** A file below /proc; empty where its process has ended, which it may do between a look at it and the next. */
+function readIfThere(path: string): string {
+  try {
+    return readFileSync(path, 'utf8');
+  } catch {
+    return '';
+  }
 }
