@@ -264,9 +264,9 @@ describe('the commands about what was built', () => {
   });
 
   it('follow the log of a running build to its end, and do not wait for one that has ended', async () => {
-    const running = kiln(['build', 'sample:rtl8139', '--rebuild', '--no-publish', '--home', home]);
     const before = logCount();
-    while (logCount() === before) await new Promise(setImmediate);
+    const running = kiln(['build', 'sample:rtl8139', '--rebuild', '--no-publish', '--home', home]);
+    await expect.poll(logCount, { timeout: 60_000 }).toBeGreaterThan(before);
     const followed = await kiln(['logs', '-f', 'sample:rtl8139', '--home', home]);
     expect(followed.stdout).toMatch(/\n# finished: built\n$/);
     expect((await running).code).toBe(0);
