@@ -4,7 +4,7 @@ import { chooseVariants } from '../pipeline/recipes.ts';
 import { checkTargets } from '../pipeline/targets.ts';
 import { documentWithoutPasswords } from '../platform/secrets.ts';
 import { userName } from '../platform/user.ts';
-import { serving } from '../queue/build.ts';
+import { isServed } from '../queue/build.ts';
 import type { Job } from '../queue/job.ts';
 import { hasLedger, Ledger } from '../queue/ledger.ts';
 import { requestFor, UNATTENDED_ATTEMPTS } from '../queue/request.ts';
@@ -99,7 +99,7 @@ function registerAdd(queue: Command): void {
       const names = job.variants.map((variant) => `${job.recipe}:${variant}`).join(', ');
       print(`${job.id}  ${joined ? 'joined' : 'queued'}  ${names}`);
     }
-    if (serving(context.home) === undefined) return note(NOBODY_SERVES);
+    if (!isServed(context.home)) return note(NOBODY_SERVES);
     for (const { job } of submitted) {
       const missing = missingWorker(job, connected);
       if (missing !== undefined) note(`${job.id} ${missing}`);
@@ -138,10 +138,10 @@ function registerLook(queue: Command): void {
         connected: connectedWorkers(ledger),
         paused: ledger.paused,
       }));
-      const isServed = serving(context.home) !== undefined;
+      const served = isServed(context.home);
       // Where nobody serves, what needs no certain worker is for whoever runs kiln build or serve.
       const isPicky = Object.keys(job.labels).length > 0;
-      const missing = isServed || isPicky ? missingWorker(job, connected) : undefined;
+      const missing = served || isPicky ? missingWorker(job, connected) : undefined;
       if (context.json) {
         const document = { job: { ...job, jobs: rowsOf(job), waitsFor: missing ?? null }, events };
         return printJson(documentWithoutPasswords(document));
@@ -157,7 +157,7 @@ function registerLook(queue: Command): void {
         const line = describeNews(event);
         if (line !== undefined) print(`${iso(event.at)}  ${line}`);
       }
-      if (isLeftAlone(job) && !isServed) note(NOBODY_SERVES);
+      if (isLeftAlone(job) && !served) note(NOBODY_SERVES);
       if (job.state === 'waiting' && paused) note(PAUSED);
     });
 }

@@ -2,7 +2,7 @@ import { delimiter, resolve } from 'node:path';
 import type { Command } from 'commander';
 import { KilnError } from '../platform/errors.ts';
 import { parseDuration } from '../platform/units.ts';
-import { serving } from '../queue/build.ts';
+import { isServed } from '../queue/build.ts';
 import { WATCH_POLICIES } from '../recipe/schema/watch.ts';
 import type { WatchPolicy } from '../recipe/schema.ts';
 import type { WatchContext } from '../watch/context.ts';
@@ -112,7 +112,7 @@ async function watchOnce(context: Context, watching: WatchContext): Promise<void
 }
 
 function noteUnserved({ home }: Context, { changes }: WatchReport): void {
-  if (!changes.some(({ job }) => job !== null) || serving(home) !== undefined) return;
+  if (!changes.some(({ job }) => job !== null) || isServed(home)) return;
   note('Nobody serves this queue now: kiln serve does.');
 }
 

@@ -51,6 +51,24 @@ export function tryLock(path: string, what: string): Lock | { readonly heldBy: L
   };
 }
 
+/**
+ * Whether a process has a lock. Who only looks does not take it: of two that look at the same moment neither sees the
+ * other, since what they share is a lock to nobody but one who takes it just then, and who tries again.
+ */
+export function isLocked(path: string): boolean {
+  mkdirSync(dirname(path), { recursive: true });
+  const database = new DatabaseSync(path);
+  try {
+    database.exec('PRAGMA busy_timeout = 0; SELECT 1 FROM sqlite_schema');
+    return false;
+  } catch (error) {
+    if (/database is locked/.test(String(error))) return true;
+    throw error;
+  } finally {
+    database.close();
+  }
+}
+
 /** How long to wait for a lock, and for whom. */
 export interface Patience {
   /** 10 s by default: who holds a lock is at short work as a rule (a publish takes milliseconds). */

@@ -4,7 +4,7 @@ import type { BuildRequest } from '../pipeline/run.ts';
 import type { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
 import { ownIdentity, type ProcessIdentity } from '../platform/identity.ts';
-import { type LockHolder, tryLock } from '../platform/lock.ts';
+import { isLocked } from '../platform/lock.ts';
 import { EmbeddedHand } from './embedded.ts';
 import { executeIn } from './execute.ts';
 import { follow, PAUSED, resultsOf, tellBuild } from './follow.ts';
@@ -18,12 +18,9 @@ export function serveLock(home: Home): string {
   return `${home.locks}/serve.lock`;
 }
 
-/** Who serves a home's queue; undefined when nobody does. */
-export function serving(home: Home): LockHolder | undefined {
-  const held = tryLock(serveLock(home), 'kiln build');
-  if (!('release' in held)) return held.heldBy ?? { pid: 0, what: 'kiln serve', since: '' };
-  held.release();
-  return undefined;
+/** Whether somebody serves a home's queue. */
+export function isServed(home: Home): boolean {
+  return isLocked(serveLock(home));
 }
 
 export interface ThroughQueue {
@@ -54,8 +51,7 @@ export async function buildThroughQueue(
     const follower = ownIdentity();
     const ids = new Set(ledger.submit(requests, follower).map(({ job }) => job.id));
     if (ledger.paused) sink({ type: 'warning', variant: null, sentence: PAUSED });
-    const server = serving(home);
-    const crew = server === undefined ? new OwnCrew(ledger, request, ids) : undefined;
+    const crew = isServed(home) ? undefined : new OwnCrew(ledger, request, ids);
     const tell = (event: QueueEvent) => {
       if (crew?.ran(event.job) !== true) tellBuild(event, sink);
     };

@@ -1,3 +1,5 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
 import {
   mkdirSync,
   readdirSync,
@@ -8,11 +10,11 @@ import {
   writeFileSync,
 } from 'node:fs';
 import { basename, join } from 'node:path';
-import { afterEach, describe, expect, it } from 'vitest';
+import { afterEach, describe, expect, it, onTestFinished } from 'vitest';
 import { digestOf } from '../../src/platform/digest.ts';
 import { readTextIfAny, removeTree, temporaryDirectory, writeFileAtomic } from '../../src/platform/files.ts';
 import { disk, makeDirectories, pointLink } from '../../src/platform/filesystem.ts';
-import { lock, tryLock } from '../../src/platform/lock.ts';
+import { isLocked, lock, tryLock } from '../../src/platform/lock.ts';
 import { baseEnvironment, output, run } from '../../src/platform/process.ts';
 import { freshDirectory } from '../support/kiln.ts';
 
@@ -131,6 +133,8 @@ describe('small things', () => {
 });
 
 describe('a lock', () => {
+  const module = join(import.meta.dirname, '../../src/platform/lock.ts');
+
   it('says who holds it and since when, and goes with its release', () => {
     const file = join(freshDirectory('lock'), 'lock');
     const held = lock(file, 'kiln build x');
@@ -140,9 +144,29 @@ describe('a lock', () => {
     lock(file, 'another').release();
   });
 
+  it('is looked at by several at once, none of whom takes another for its holder', async () => {
+    const file = join(freshDirectory('lock'), 'lock');
+    const script = `const { isLocked } = await import(${JSON.stringify(module)}); for (;;) {
+      isLocked(${JSON.stringify(file)}); process.stdout.write('looked\\n'); }`;
+    const other = spawn(process.execPath, ['--input-type=module', '-e', script]);
+    const ended = once(other, 'exit');
+    onTestFinished(() => void other.kill('SIGKILL'));
+    // When the other has looked it is about to look again.
+    let seen = 0;
+    for (let looks = 0; looks < 100; looks++) {
+      await once(other.stdout, 'data');
+      if (isLocked(file)) seen++;
+    }
+    expect(seen).toBe(0);
+    other.kill('SIGKILL');
+    await ended;
+    const held = lock(file, 'kiln serve');
+    expect(isLocked(file)).toBe(true);
+    held.release();
+  });
+
   it('goes with its process, however that ends', async () => {
     const file = join(freshDirectory('lock'), 'lock');
-    const module = join(import.meta.dirname, '../../src/platform/lock.ts');
     const script = `const { lock } = await import(${JSON.stringify(module)}); lock(${JSON.stringify(file)}, 'dead'); process.kill(process.pid, 'SIGKILL');`;
     await output(process.execPath, ['--input-type=module', '-e', script]).catch(() => undefined);
     expect(await readTextIfAny(`${file}.holder`)).toContain('dead');
