@@ -79,5 +79,5 @@ channel: lts/vmlinuz-openmosix
     expect(ran.code, ran.stderr).toBe(0);
     expect(jobs[0]).toMatchObject({ release: '2.4.99-om4', channel: 'lts/vmlinuz-openmosix' });
     expect(readFileSync(join(directory, 'standin.lock.yaml'), 'utf8')).toContain('file: kernel.src.rpm');
-  }, 300_000);
+  });
 });

@@ -15,7 +15,7 @@ test('a source is locked by the first build that uses it, also where its bundle 
   expect((await buildJson(args)).jobs).toMatchObject([{ status: 'built' }]);
   expect(existsSync(lock)).toBe(true);
   expect(readFileSync(lock, 'utf8')).toBe(locked);
-}, 120_000);
+});
 
 test('a source is called what its first URL calls it, whichever had it: the bundle is the same bytes', async () => {
   const file = writeRecipe(
@@ -32,4 +32,4 @@ test('a source is called what its first URL calls it, whichever had it: the bund
   const again = await kiln(['build', file, '--rebuild', '--compare', ...args.slice(2)]);
   expect(again.code, again.stderr).toBe(0);
   expect(readFileSync(lock, 'utf8')).toBe(locked);
-}, 120_000);
+});

@@ -157,7 +157,7 @@ async function checkSyntax(text: string): Promise<void> {
 
 function shellRun(args: readonly string[], cwd: string, env: Readonly<Record<string, string>>) {
   return new Promise<{ code: number | null; stdout: string; output: string }>((done) => {
-    execFile('sh', args, { cwd, env, maxBuffer: 1 << 26, timeout: 170_000 }, (error, stdout, stderr) => {
+    execFile('sh', args, { cwd, env, maxBuffer: 1 << 26, timeout: 390_000 }, (error, stdout, stderr) => {
       const code = error === null ? 0 : typeof error.code === 'number' ? error.code : null;
       done({ code, stdout, output: `${stdout}${stderr}` });
     });
