@@ -12,7 +12,7 @@ describe.skipIf(!hasChromium)('the page', () => {
   let sample: string;
   beforeAll(async () => {
     browser = await openBrowser();
-    // Where it is the first that wants the sample, that is built here: a test has less time.
+    // Where nobody has wanted the sample before, it is built here, and no test's time goes into it.
     sample = await sampleHome();
   });
   afterAll(() => browser.close());
