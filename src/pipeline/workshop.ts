@@ -15,10 +15,11 @@ import {
 } from '../kernel/index.ts';
 import { container } from '../platform/container.ts';
 import { digestOf } from '../platform/digest.ts';
+import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { Jobserver } from '../platform/jobserver.ts';
-import { mountRight } from '../platform/mounts.ts';
+import { mountRight, noexecMount } from '../platform/mounts.ts';
 import { output } from '../platform/process.ts';
 import { BUILD_ROOT, bubblewrap, bubblewrapFault, openAir, type SandboxKind } from '../platform/sandbox.ts';
 import { type StepCache, workDirectory } from './cache.ts';
@@ -92,7 +93,10 @@ export class Workshop {
     this.#remote = remote;
   }
 
-  /** @param warn told in a sentence what is not as the settings want it: steps not kept from the machine, say */
+  /**
+   * @param warn told in a sentence what is not as the settings want it: steps not kept from the machine, say
+   * @throws KilnError `failed` where no program of a kernel tree could be started
+   */
   static async open(
     home: Home,
     cache: StepCache,
@@ -101,6 +105,7 @@ export class Workshop {
     warn: (sentence: string) => void,
   ): Promise<Workshop> {
     const { pool } = settings;
+    await assertPrograms(home);
     const [sandbox, jobserver] = await Promise.all([
       chooseSandbox(settings.sandbox, home, warn),
       pool === undefined
@@ -264,6 +269,16 @@ export class Workshop {
   }
 }
 
+/** Compiling a kernel is running programs that were compiled in its tree. */
+async function assertPrograms(home: Home): Promise<void> {
+  await mkdir(home.cache, { recursive: true });
+  const mount = await noexecMount(await realpath(home.cache));
+  if (mount === undefined) return;
+  throw new KilnError('failed', `no program can be started in ${home.cache}: ${mount} is mounted noexec`, {
+    hint: "a kernel's tree has programs of its own: name another home with --home, or mount it with exec",
+  });
+}
+
 /** Where a compiler is that does not belong to the system; one of one's own brings its libraries beside its bin/. */
 function placesOf(compiler: string): string[] {
   const real = realpathSync(compiler);
@@ -278,7 +293,6 @@ async function chooseSandbox(
   warn: (sentence: string) => void,
 ): Promise<OwnSandbox> {
   if (wanted === 'off') return 'off';
-  await mkdir(home.cache, { recursive: true });
   const fault = await bubblewrapFault(await realpath(home.cache));
   if (fault === undefined) return 'bubblewrap';
   warn(`steps run without a sandbox: ${fault}`);

@@ -93,3 +93,26 @@ export async function unmount(at: string): Promise<void> {
 function escaped(path: string): string {
   return path.replaceAll(/[\\:,]/g, (character) => `\\${character}`);
 }
+
+/**
+ * The mount point of a file system on which no program may be started (mount(8), noexec); undefined where they may.
+ * @param path its real path
+ */
+export async function noexecMount(path: string): Promise<string | undefined> {
+  return findNoexec(await readFile('/proc/self/mountinfo', 'utf8'), path);
+}
+
+/** @param mountinfo as proc_pid_mountinfo(5) has it: the fifth word is the mount point, the sixth its options */
+export function findNoexec(mountinfo: string, path: string): string | undefined {
+  let nearest: { at: string; options: string } | undefined;
+  for (const line of mountinfo.split('\n')) {
+    const [, , , , written = '', options = ''] = line.split(' ');
+    const at = written.replaceAll(/\\([0-7]{3})/g, (_, octal: string) =>
+      String.fromCharCode(Number.parseInt(octal, 8)),
+    );
+    const isAbove = at === '/' || path === at || path.startsWith(`${at}/`);
+    // Of two at one place the later one is on top.
+    if (written !== '' && isAbove && at.length >= (nearest?.at.length ?? 0)) nearest = { at, options };
+  }
+  return nearest?.options.split(',').includes('noexec') === true ? nearest.at : undefined;
+}

@@ -56,6 +56,20 @@ it('builds in a home that is a symlink, with a cache that is one', async () => {
   expect(existsSync(join(directory, 'home/tftp/sample/ne2k/vmlinuz'))).toBe(true);
 });
 
+it.skipIf(!can)('a home where no program can be started is told so before anything is compiled', async () => {
+  const home = freshDirectory('noexec');
+  const mount = 'mount -t tmpfs -o noexec,size=300m tmpfs "$0" && exec "$@"';
+  const build = [join(CHECKOUT, 'kiln'), 'build', 'sample:ne2k', '--home', home];
+  const { exitCode, tail } = await run('unshare', ['--mount', 'sh', '-c', mount, home, ...build], {
+    env: baseEnvironment(),
+  });
+  expect(exitCode).toBe(1);
+  const said = tail.join('\n');
+  expect(said).toContain(`no program can be started in ${home}/cache: ${home} is mounted noexec`);
+  expect(said).toMatch(/^hint: a kernel's tree has programs of its own/m);
+  expect(said).not.toMatch(/compile/);
+});
+
 it('a home that can not be made is no bug', async () => {
   const directory = freshDirectory('dangling');
   symlinkSync('nowhere', join(directory, 'home'));
