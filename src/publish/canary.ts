@@ -5,8 +5,8 @@ import { KilnError } from '../platform/errors.ts';
 import { readTextIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { type ChangeOptions, change, stamp } from './change.ts';
-import { checkChannelName, readState, unknownChannel } from './channels.ts';
+import { type ChangeOptions, change, changeKnown, stamp } from './change.ts';
+import { readState, unknownChannel } from './channels.ts';
 import { assertPlaceForLink } from './flip.ts';
 
 const MAC = /^([0-9a-f]{2}-){5}[0-9a-f]{2}$/;
@@ -70,10 +70,9 @@ export async function addCanaries(
   macs: readonly string[],
   options: ChangeOptions = {},
 ): Promise<readonly Canary[]> {
-  checkChannelName(channel);
   const addresses = [...new Set(macs.map(parseMac))];
-  return change(home, channel, `canary ${channel}`, options, async (fs, settled) => {
-    const now = settled?.state.current ?? undefined;
+  return changeKnown(home, channel, `canary ${channel}`, options, async (fs, { state }) => {
+    const now = state.current ?? undefined;
     if (now === undefined) throw unknownChannel(channel);
     if (now.file !== undefined) {
       throw new KilnError('usage', `${channel} is a single file: nodes have no configuration to find there`, {

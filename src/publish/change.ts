@@ -1,11 +1,19 @@
 import { dirname } from 'node:path';
 import { nowIso } from '../platform/clock.ts';
 import { explainDisk, isFull } from '../platform/diskErrors.ts';
+import { exists } from '../platform/files.ts';
 import { disk, type FileSystem, sweepTemporaries } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { lockSoon, type Patience } from '../platform/lock.ts';
 import { userName } from '../platform/user.ts';
-import { linkPath, type SettledChannel, settleChannel } from './channels.ts';
+import {
+  checkChannelName,
+  journalPath,
+  linkPath,
+  type SettledChannel,
+  settleChannel,
+  unknownChannel,
+} from './channels.ts';
 import { spendReserve } from './reserve.ts';
 
 export interface ChangeOptions {
@@ -53,6 +61,25 @@ export async function change<T>(
   };
   const alone = () => (frees ? sparingly(fs, home, attempt) : attempt());
   return withPublishLock(home, what, alone, options.patience);
+}
+
+/**
+ * As `change`, for a channel that there is.
+ * @throws KilnError `usage` for one that there is not; nothing is written then
+ */
+export async function changeKnown<T>(
+  home: Home,
+  channel: string,
+  what: string,
+  options: ChangeOptions,
+  action: (fs: FileSystem, channel: SettledChannel) => Promise<T>,
+): Promise<T> {
+  checkChannelName(channel);
+  if (!(await exists(journalPath(home, channel)))) throw unknownChannel(channel);
+  return change(home, channel, what, options, (fs, settled) => {
+    if (settled === undefined) throw unknownChannel(channel);
+    return action(fs, settled);
+  });
 }
 
 /** Does what has to work on a full disk as well: a second time then, with the space that was set aside. */

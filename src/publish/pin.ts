@@ -1,15 +1,13 @@
 import { KilnError } from '../platform/errors.ts';
 import type { Home } from '../platform/home.ts';
-import { type ChangeOptions, change, stamp } from './change.ts';
-import { appendEntries, checkChannelName, unknownChannel } from './channels.ts';
+import { type ChangeOptions, changeKnown, stamp } from './change.ts';
+import { appendEntries } from './channels.ts';
 import type { ChannelState, Pin } from './journal.ts';
 
 /** Holds a channel where it is until it is unpinned. @returns the pin; the one that was there already counts */
 export async function pinChannel(home: Home, channel: string, options: ChangeOptions = {}): Promise<Pin> {
-  checkChannelName(channel);
-  return change(home, channel, `pin ${channel}`, options, async (fs, settled) => {
-    if (settled === undefined) throw unknownChannel(channel);
-    const { current, pin: before } = settled.state;
+  return changeKnown(home, channel, `pin ${channel}`, options, async (fs, { state }) => {
+    const { current, pin: before } = state;
     if (before !== undefined) return before;
     const pin: Pin = { ...stamp(options, 'pinned by hand'), generation: current?.generation ?? null };
     await appendEntries(fs, home, channel, [{ type: 'pin', ...pin }]);
@@ -23,10 +21,8 @@ export async function unpinChannel(
   channel: string,
   options: ChangeOptions = {},
 ): Promise<Pin | undefined> {
-  checkChannelName(channel);
-  return change(home, channel, `unpin ${channel}`, options, async (fs, settled) => {
-    if (settled === undefined) throw unknownChannel(channel);
-    const { pin } = settled.state;
+  return changeKnown(home, channel, `unpin ${channel}`, options, async (fs, { state }) => {
+    const { pin } = state;
     if (pin === undefined) return undefined;
     await appendEntries(fs, home, channel, [{ type: 'unpin', ...stamp(options, 'unpinned by hand') }]);
     return pin;

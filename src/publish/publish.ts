@@ -10,7 +10,7 @@ import { KilnError } from '../platform/errors.ts';
 import { exists } from '../platform/files.ts';
 import type { FileSystem } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
-import { type ChangeOptions, change, stamp } from './change.ts';
+import { type ChangeOptions, change, changeKnown, stamp } from './change.ts';
 import {
   checkChannelName,
   linkTarget,
@@ -117,9 +117,7 @@ export async function rollback(
   to: number | undefined,
   options: ChangeOptions = {},
 ): Promise<Published> {
-  checkChannelName(channel);
-  const action = async (fs: FileSystem, settled: SettledChannel | undefined): Promise<Published> => {
-    if (settled === undefined) throw unknownChannel(channel);
+  return changeKnown(home, channel, `rollback ${channel}`, options, async (fs, settled) => {
     const { state } = settled;
     const from = state.current?.generation ?? null;
     const generation = await chooseGeneration(home, state, to);
@@ -137,8 +135,7 @@ export async function rollback(
       await mendLink(fs, home, channel, target);
     }
     return { channel, generation: generation.generation, bundle: generation.bundle, flipped };
-  };
-  return change(home, channel, `rollback ${channel}`, options, action);
+  });
 }
 
 /**

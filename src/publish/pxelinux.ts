@@ -6,8 +6,8 @@ import { exists, readlinkIfAny } from '../platform/files.ts';
 import { type FileSystem, makeDirectories, pointLink, replaceFile } from '../platform/filesystem.ts';
 import type { Home } from '../platform/home.ts';
 import { requireToolsOf } from '../platform/hosttools.ts';
-import { type ChangeOptions, change } from './change.ts';
-import { checkChannelName, unknownChannel } from './channels.ts';
+import { type ChangeOptions, changeKnown } from './change.ts';
+import { unknownChannel } from './channels.ts';
 import { assertPlaceForLink } from './flip.ts';
 
 /** A way by which PXELINUX finds its configuration: its name in pxelinux.cfg/, and where that leads. */
@@ -38,11 +38,10 @@ export async function pointPxelinux(
   nodes: readonly string[],
   options: ChangeOptions = {},
 ): Promise<readonly PxelinuxWay[]> {
-  checkChannelName(channel);
   const ways = nodes.map((node): PxelinuxWay => ({ name: configName(node), channel }));
   await requireToolsOf(['PXELINUX', "SYSLINUX's modules"], 'nodes that boot by PXELINUX');
-  return change(home, channel, `pxelinux ${channel}`, options, async (fs, settled) => {
-    if ((settled?.state.current ?? null) === null) throw unknownChannel(channel);
+  return changeKnown(home, channel, `pxelinux ${channel}`, options, async (fs, { state }) => {
+    if ((state.current ?? null) === null) throw unknownChannel(channel);
     if (!(await exists(join(home.tftp, channel, DIRECTORY)))) {
       throw new KilnError('usage', `${channel} has no configuration for PXELINUX`, {
         hint: 'the recipe has to ask for images: [pxe], and the channel must not be a single file',

@@ -17,16 +17,20 @@ import {
   listBundles,
   trustedKeys,
 } from '../../src/bundle/index.ts';
+import { homeAt } from '../../src/platform/home.ts';
 import {
+  addCanaries,
   checkChannelName,
   linkPath,
   linkTarget,
   listChannels,
+  pinChannel,
   publishBundle,
   readChannel,
   rollback,
+  unpinChannel,
 } from '../../src/publish/index.ts';
-import { kiln } from '../support/kiln.ts';
+import { freshDirectory, kiln } from '../support/kiln.ts';
 import { homeWith, storeBundle } from './fixture.ts';
 
 describe('a channel', () => {
@@ -120,6 +124,16 @@ describe('a channel', () => {
     expect(linkTarget('x', 'id')).toBe('bundles/id');
     expect(linkTarget('a/b/c', 'id')).toBe('../../bundles/id');
   });
+});
+
+it('a channel that there is not is refused, and nothing is written for it', async () => {
+  const home = homeAt(join(freshDirectory('none'), 'home'));
+  const none = /there is no channel lts\/none/;
+  await expect(rollback(home, 'lts/none', undefined)).rejects.toThrow(none);
+  await expect(pinChannel(home, 'lts/none')).rejects.toThrow(none);
+  await expect(unpinChannel(home, 'lts/none')).rejects.toThrow(none);
+  await expect(addCanaries(home, 'lts/none', ['52:54:00:12:34:56'])).rejects.toThrow(none);
+  expect(existsSync(home.root)).toBe(false);
 });
 
 describe('a bundle', () => {
