@@ -75,6 +75,7 @@ export class Workshop {
   readonly #settings: WorkshopSettings & WorkshopMeans;
   readonly #remote: RemoteStorages;
   readonly #inits = new Map<string, Promise<string>>();
+  readonly #closing = new AbortController();
   readonly #shops = new Map<string, Promise<TreeShop & { readonly close: () => Promise<void> }>>();
 
   private constructor(
@@ -148,7 +149,13 @@ export class Workshop {
     const staged = await this.#cache.stage('init', key);
     try {
       // Nobody waits for it before the kernel is built.
-      await compileInit({ compiler, output: join(staged, 'init'), givesWay: true, log, signal });
+      await compileInit({
+        compiler,
+        output: join(staged, 'init'),
+        givesWay: true,
+        log,
+        signal: AbortSignal.any([signal, this.#closing.signal]),
+      });
       return join(await this.#cache.commit('init', key, staged), 'init');
     } catch (error) {
       await removeTree(staged);
@@ -177,6 +184,9 @@ export class Workshop {
 
   /** Keeps what later runs can start from, and removes the rest. */
   async close(): Promise<void> {
+    // Where all variants have failed early, nobody has a use for what gives way to them.
+    this.#closing.abort();
+    await Promise.allSettled(this.#inits.values());
     const shops = await Promise.allSettled(this.#shops.values());
     for (const shop of shops) if (shop.status === 'fulfilled') await shop.value.close();
     this.#remote.close();
