@@ -34,6 +34,7 @@ const CODE_OF = {
     'pipeline/ccache.ts',
     'pipeline/compile.ts',
     'pipeline/make-kernel.ts',
+    'pipeline/surroundings.ts',
     'pipeline/work-trees.ts',
     'pipeline/workshop.ts',
     'platform/container.ts',

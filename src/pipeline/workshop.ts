@@ -1,7 +1,7 @@
-import { existsSync, realpathSync } from 'node:fs';
-import { mkdir, readFile, realpath, rename, writeFile } from 'node:fs/promises';
+import { existsSync } from 'node:fs';
+import { mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { availableParallelism } from 'node:os';
-import { dirname, join } from 'node:path';
+import { join } from 'node:path';
 import { parseRemotes } from '../ccache/remote.ts';
 import { RemoteStorages } from '../ccache/storages.ts';
 import { compileInit } from '../initrd/index.ts';
@@ -15,20 +15,17 @@ import {
 } from '../kernel/index.ts';
 import { container } from '../platform/container.ts';
 import { digestOf } from '../platform/digest.ts';
-import { KilnError } from '../platform/errors.ts';
 import { removeTree } from '../platform/files.ts';
 import type { Home } from '../platform/home.ts';
 import { Jobserver } from '../platform/jobserver.ts';
-import { mountRight, noexecMount } from '../platform/mounts.ts';
+import { mountRight } from '../platform/mounts.ts';
 import { output } from '../platform/process.ts';
-import { BUILD_ROOT, bubblewrap, bubblewrapFault, openAir, type SandboxKind } from '../platform/sandbox.ts';
+import { BUILD_ROOT, bubblewrap, openAir, type SandboxKind } from '../platform/sandbox.ts';
 import { type StepCache, workDirectory } from './cache.ts';
 import { type Ccache, type CcacheSettings, ccacheFor } from './ccache.ts';
 import { codeVersions } from './code-versions.ts';
+import { assertPrograms, chooseSandbox, type OwnSandbox, placesOf } from './surroundings.ts';
 import { type BuiltAs, type Layer, WorkTrees } from './work-trees.ts';
-
-/** How this machine's own tools are run. */
-type OwnSandbox = Exclude<SandboxKind, 'container'>;
 
 /** How variants are built; nothing of it changes a byte of a bundle. */
 export interface WorkshopSettings {
@@ -277,34 +274,4 @@ export class Workshop {
     await output('sync', ['-f', staged]);
     await this.#cache.commit('layer', key, staged);
   }
-}
-
-/** Compiling a kernel is running programs that were compiled in its tree. */
-async function assertPrograms(home: Home): Promise<void> {
-  await mkdir(home.cache, { recursive: true });
-  const mount = await noexecMount(await realpath(home.cache));
-  if (mount === undefined) return;
-  throw new KilnError('failed', `no program can be started in ${home.cache}: ${mount} is mounted noexec`, {
-    hint: "a kernel's tree has programs of its own: name another home with --home, or mount it with exec",
-  });
-}
-
-/** Where a compiler is that does not belong to the system; one of one's own brings its libraries beside its bin/. */
-function placesOf(compiler: string): string[] {
-  const real = realpathSync(compiler);
-  return [dirname(compiler), ...(real.startsWith('/usr/') ? [] : [dirname(dirname(real))])].filter(
-    (path) => !/^\/(usr|bin)(\/|$)/.test(path),
-  );
-}
-
-async function chooseSandbox(
-  wanted: 'auto' | 'off',
-  home: Home,
-  warn: (sentence: string) => void,
-): Promise<OwnSandbox> {
-  if (wanted === 'off') return 'off';
-  const fault = await bubblewrapFault(await realpath(home.cache));
-  if (fault === undefined) return 'bubblewrap';
-  warn(`steps run without a sandbox: ${fault}`);
-  return 'none';
 }
