@@ -99,13 +99,18 @@ export interface CcacheResults {
   readonly remote: number;
 }
 
-/** Counts what ccache's log of results (CCACHE_STATSLOG) says. */
+/**
+ * Reads ccache's log of results (CCACHE_STATSLOG): for each source a line `# NAME`, and under it what was counted. What
+ * a remote storage knew of a source may be of other headers than these: that alone is no hit.
+ */
 export async function ccacheResults(log: string): Promise<CcacheResults> {
-  const lines = ((await readTextIfAny(log)) ?? '').split('\n');
-  const count = (...names: string[]) => lines.filter((line) => names.includes(line)).length;
+  const sources = ((await readTextIfAny(log)) ?? '').split(/^# .*$/m).map((part) => part.split('\n'));
+  const isHit = (lines: string[]) =>
+    lines.includes('direct_cache_hit') || lines.includes('preprocessed_cache_hit');
+  const hits = sources.filter(isHit);
   return {
-    hits: count('direct_cache_hit', 'preprocessed_cache_hit'),
-    misses: count('cache_miss'),
-    remote: count('remote_storage_hit'),
+    hits: hits.length,
+    misses: sources.filter((lines) => lines.includes('cache_miss')).length,
+    remote: hits.filter((lines) => lines.includes('remote_storage_hit')).length,
   };
 }

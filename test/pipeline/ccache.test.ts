@@ -3,7 +3,7 @@ import { join } from 'node:path';
 import { expect, it } from 'vitest';
 import { RemoteStorages } from '../../src/ccache/storages.ts';
 import { findToolchain } from '../../src/kernel/index.ts';
-import { ccacheFor } from '../../src/pipeline/ccache.ts';
+import { ccacheFor, ccacheResults } from '../../src/pipeline/ccache.ts';
 import { homeAt } from '../../src/platform/home.ts';
 import { baseEnvironment, output } from '../../src/platform/process.ts';
 import { freshDirectory } from '../support/kiln.ts';
@@ -21,4 +21,18 @@ it('ccache keeps its results below a home whose path has a "$", and a name behin
   await output('ccache', ['gcc', '-c', 'one.c'], { cwd: directory, env });
   expect(existsSync(join(directory, 'one.o'))).toBe(true);
   expect(readdirSync(join(home.cache, 'ccache')).length).toBeGreaterThan(0);
+});
+
+it('counts what ccache says of each source', async () => {
+  const log = join(freshDirectory('log'), 'ccache.log');
+  expect(await ccacheResults(log)).toEqual({ hits: 0, misses: 0, remote: 0 });
+  const sources = [
+    ['direct_cache_hit', 'local_storage_hit'],
+    ['local_storage_miss', 'preprocessed_cache_hit', 'remote_storage_hit'],
+    ['cache_miss', 'direct_cache_miss', 'remote_storage_hit'],
+    ['cache_miss', 'remote_storage_miss'],
+    ['called_for_link'],
+  ];
+  writeFileSync(log, sources.map((lines) => ['# a.c', ...lines, ''].join('\n')).join(''));
+  expect(await ccacheResults(log)).toEqual({ hits: 2, misses: 2, remote: 1 });
 });
