@@ -25,9 +25,10 @@ function peaksBelow(pid: number): number[] {
   try {
     const status = readFileSync(`/proc/${pid}/status`, 'utf8');
     const children = readFileSync(`/proc/${pid}/task/${pid}/children`, 'utf8').split(' ').filter(Boolean);
-    const own = /^Name:\t(MainThread|node)/m.test(status)
-      ? [Number(/VmHWM:\s+(\d+)/.exec(status)?.[1]) / 1024]
-      : [];
+    // One that is ending has no memory any more, and nothing to say of it.
+    const peak = /^VmHWM:\s+(\d+)/m.exec(status)?.[1];
+    const isNode = /^Name:\t(MainThread|node)/m.test(status);
+    const own = isNode && peak !== undefined ? [Number(peak) / 1024] : [];
     return [...own, ...children.flatMap((child) => peaksBelow(Number(child)))];
   } catch {
     // It has ended.
