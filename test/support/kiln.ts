@@ -129,7 +129,7 @@ export function workersOf(kilnProcess: ChildProcess): number[] {
 /** Whether a process is there, and runs: one that has ended and that nobody has asked about does not count. */
 export function isRunning(pid: number): boolean {
   try {
-    return !/^State:\s+Z/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
+    return !/^State:\s+[ZX]/m.test(readFileSync(`/proc/${pid}/status`, 'utf8'));
   } catch {
     return false;
   }
