@@ -71,4 +71,12 @@ describe("ccache's remote storage", () => {
     expect(shown.stdout).toMatch(/redis:\/\/\*\*\*@h/);
     expect(shown.stdout).not.toMatch(/hidden/);
   });
+
+  it('is shown among the settings without its password or token', async () => {
+    const env = { KILN_CCACHE_REMOTE: 'redis://me:hidden@h http://h/x|bearer-token=hidden|read-only' };
+    const shown = await kiln(['config', '--home', freshDirectory('home')], env);
+    expect(shown.stdout).toMatch(
+      /^ccache-remote: redis:\/\/\*\*\*@h http:\/\/h\/x\|bearer-token=\*\*\*\|read-only$/m,
+    );
+  });
 });
