@@ -386,7 +386,7 @@ describe('stopping', () => {
     child.kill('SIGKILL');
     await once(child, 'exit');
     // make and the compilers end with them, without anyone telling them.
-    await expect.poll(() => processesWith(join(home, 'cache/work')), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => processesWith(join(home, 'cache/work')), { timeout: 120_000 }).toEqual([]);
     expect(readdirSync(join(home, 'cache/work'))).not.toEqual([]);
     const { ran, jobs } = await buildJson(['sample:ne2k', '--home', home]);
     expect(ran.code, ran.stderr).toBe(0);

@@ -228,8 +228,8 @@ describe('kill -9 of a build', () => {
       }
       child.stderr.resume();
       if (child.exitCode === null && child.signalCode === null) await once(child, 'exit');
-      await expect.poll(() => workers.filter(isRunning), { timeout: 20_000 }).toEqual([]);
-      await expect.poll(() => processesWith(home), { timeout: 20_000 }).toEqual([]);
+      await expect.poll(() => workers.filter(isRunning), { timeout: 120_000 }).toEqual([]);
+      await expect.poll(() => processesWith(home), { timeout: 120_000 }).toEqual([]);
       expect(readFileSync('/proc/mounts', 'utf8')).not.toContain(home);
       const { jobs } = await buildJson(['sample:ne2k', '--home', home]);
       expect(jobs[0]?.status).toBe('published');

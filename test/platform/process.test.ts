@@ -58,7 +58,7 @@ describe('a program that Kiln runs', () => {
       script,
     ]);
     expect(kiln.signal).toBe('SIGKILL');
-    await expect.poll(() => processesWith(mark), { timeout: 20_000 }).toEqual([]);
+    await expect.poll(() => processesWith(mark), { timeout: 120_000 }).toEqual([]);
   });
 
   it('is stopped when its time is up', async () => {
