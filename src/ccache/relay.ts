@@ -42,6 +42,8 @@ export class Relay {
     const sockets = new Set<Socket>();
     const server = createServer((socket) => {
       sockets.add(socket);
+      // A ccache that was killed before it was answered; whoever reads from the socket hears of most, not of all.
+      socket.on('error', () => socket.destroy());
       void this.#serve(socket).finally(() => sockets.delete(socket));
     });
     // The directory's own path may be longer than a socket's may be.
@@ -118,11 +120,9 @@ export class Relay {
 
 function listen(server: Server, path: string): Promise<void> {
   return new Promise((done, failed) => {
-    server.once('error', failed);
-    server.listen(path, () => {
-      server.off('error', failed);
-      done();
-    });
+    // What comes later is a connection that could not be accepted: its ccache does without.
+    server.on('error', failed);
+    server.listen(path, done);
   });
 }
 

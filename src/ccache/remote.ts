@@ -21,13 +21,20 @@ export function parseRemotes(text: string, from: string): Remote[] {
     .filter((word) => word !== '')
     .map((word) => {
       const [url = '', ...attributes] = word.split('|');
-      if (!/^[a-z][a-z0-9+.-]*:./.test(url) || (/^https?:|^redis:/.test(url) && !URL.canParse(url))) {
+      if (!isStorage({ url, attributes })) {
         throw new KilnError('usage', `${from}: ${JSON.stringify(url)} is no storage of ccache's`, {
           hint: 'e.g. file:/srv/ccache, redis://HOST:6379, redis+unix:/run/redis.sock, http://HOST/cache',
         });
       }
       return { url, attributes };
     });
+}
+
+function isStorage(remote: Remote): boolean {
+  if (/^(file|redis\+unix):/.test(remote.url)) return localPath(remote) !== undefined;
+  if (/^(https?|redis):/.test(remote.url)) return URL.canParse(remote.url);
+  // ccache may come to know others.
+  return /^[a-z][a-z0-9+.-]*:./.test(remote.url);
 }
 
 /** Where a storage is that needs no network: a directory (`file:`), a socket (`redis+unix:`). */

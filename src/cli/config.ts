@@ -1,5 +1,5 @@
 import type { Command } from 'commander';
-import { withoutPasswords } from '../platform/secrets.ts';
+import { documentWithoutPasswords } from '../platform/secrets.ts';
 import { contextOf } from './context.ts';
 import { print, printJson } from './output.ts';
 import { homeFrom } from './settings.ts';
@@ -14,10 +14,7 @@ export function registerConfig(program: Command): void {
     .action(async (options: { showOrigin?: boolean }) => {
       const { home, json, settings } = await contextOf(command);
       const { origin } = homeFrom(command.optsWithGlobals<{ home?: string }>().home);
-      const all = [{ name: 'home', value: home.root, origin }, ...settings].map((setting) => ({
-        ...setting,
-        value: withoutPasswords(setting.value),
-      }));
+      const all = documentWithoutPasswords([{ name: 'home', value: home.root, origin }, ...settings]);
       if (json) return printJson({ settings: all });
       for (const { name, value, origin: from } of all) {
         print(

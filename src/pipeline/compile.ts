@@ -1,5 +1,6 @@
 import { copyFile, mkdir, readFile, rename, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
+import type { StepStorages } from '../ccache/storages.ts';
 import {
   canRestamp,
   compile,
@@ -69,8 +70,9 @@ export async function compileVariant(request: CompileRequest): Promise<Compiled>
   const history = await takeOver(request);
   const results = join(work.out, 'ccache.log');
   const staged = await cache.stage('compile', keys.compile);
-  const remote = await ccache?.remote.forStep(work.out, (path) => work.sandbox.inside(path));
+  let remote: StepStorages | undefined;
   try {
+    remote = await ccache?.remote.forStep(work.out, (path) => work.sandbox.inside(path));
     const root = join(staged, 'root');
     const modulesInto = join(work.out, 'root');
     const built = await compile(work.tree, family, toolchain, {

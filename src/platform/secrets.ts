@@ -9,9 +9,11 @@ export function withoutPasswords(text: string): string {
     .replaceAll(/(\|bearer-token=)[^|\s]*/g, '$1***');
 }
 
-/** What JSON says of a value, with every text in it as it may be shown. */
-export function documentWithoutPasswords(value: unknown): unknown {
+/** A copy of a JSON document, with every text in it as it may be shown. */
+export function documentWithoutPasswords<T>(document: T): T {
   return JSON.parse(
-    JSON.stringify(value, (_, each: unknown) => (typeof each === 'string' ? withoutPasswords(each) : each)),
-  );
+    JSON.stringify(document, (_, each: unknown) =>
+      typeof each === 'string' ? withoutPasswords(each) : each,
+    ),
+  ) as T;
 }

@@ -1,6 +1,6 @@
 import { basename, resolve } from 'node:path';
 import { digestOf, type FileDigests } from '../platform/digest.ts';
-import { withoutPasswords } from '../platform/secrets.ts';
+import { documentWithoutPasswords, withoutPasswords } from '../platform/secrets.ts';
 import { DEFAULT_PATIENCE } from './download.ts';
 import { type Attempt, notFetched } from './failures.ts';
 import { takeGitRef } from './gitRef.ts';
@@ -27,7 +27,7 @@ const sharing = new Sharing<FetchedSource, SourceNews>();
 export async function fetchSource(spec: SourceSpec, options: FetchOptions): Promise<FetchedSource> {
   options.signal?.throwIfAborted();
   const tell = (news: SourceNews) =>
-    options.onEvent?.({ type: 'source', source: spec.name, ...withoutSecrets(news) });
+    options.onEvent?.({ type: 'source', source: spec.name, ...documentWithoutPasswords(news) });
   if (options.substitute !== undefined) {
     const source = await substituteSource(spec, options, options.substitute);
     tell({ status: 'substituted', path: source.from });
@@ -38,14 +38,6 @@ export async function fetchSource(spec: SourceSpec, options: FetchOptions): Prom
   return sharing.join(key, tell, options.signal, (signal, report) =>
     new Search(spec, options, signal, report).run(),
   );
-}
-
-function withoutSecrets(news: SourceNews): SourceNews {
-  const shown = Object.entries(news).map(([name, value]) => [
-    name,
-    typeof value === 'string' ? withoutPasswords(value) : value,
-  ]);
-  return Object.fromEntries(shown) as SourceNews;
 }
 
 /** One search for a source through all its places. */

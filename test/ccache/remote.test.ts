@@ -18,11 +18,14 @@ describe('ccache-remote', () => {
     ]);
   });
 
-  it.each(['/srv/ccache', 'redis', 'http://', 'redis://h:port'])('refuses %s', (text) => {
-    expect(() => parseRemotes(text, 'ccache-remote')).toThrow(
-      `ccache-remote: ${JSON.stringify(text)} is no storage of ccache's`,
-    );
-  });
+  it.each(['/srv/ccache', 'redis', 'http://', 'redis://h:port', 'file:ccache', 'redis+unix:'])(
+    'refuses %s',
+    (text) => {
+      expect(() => parseRemotes(text, 'ccache-remote')).toThrow(
+        `ccache-remote: ${JSON.stringify(text)} is no storage of ccache's`,
+      );
+    },
+  );
 
   it.each([
     ['file:/srv/ccache', '/srv/ccache'],
