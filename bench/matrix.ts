@@ -242,7 +242,10 @@ function inputsFor(subject: Subject, scratch: string, home: string, rival: Rival
         ? { CCACHE_DIR: join(scratch, cache), CCACHE_BASEDIR: scratch, CCACHE_NOHASHDIR: '1' }
         : {}),
       AS_FLAGS: family.assemblerFlags.map(({ value }) => value).join(' '),
-      VARIABLES: family.variables.map(({ value }) => value).join('\n'),
+      VARIABLES: [
+        ...(family.shell === undefined ? [] : [`SHELL=${family.shell.value}`]),
+        ...family.variables.map(({ value }) => value),
+      ].join('\n'),
       HOW: rival === "tuxmake's way" ? 'one make' : 'by hand',
     },
   };

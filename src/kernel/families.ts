@@ -67,12 +67,13 @@ export const GENKSYMS = join(import.meta.dirname, 'compat/genksyms.sh');
 /** What takes the tree's place out of __FILE__: that of an included header is an absolute path. */
 export const FILE_PREFIX_MAP = '-ffile-prefix-map=';
 
+const SHELL_2_4: Reasoned = {
+  value: '/bin/bash',
+  reason: 'recipes use echo -n, braces and other things that dash does not have: /bin/sh was bash then',
+};
+
 const VARIABLES_2_4: readonly Reasoned[] = [
   { value: 'ARCH=i386', reason: 'the Makefile asks uname, which may say x86_64' },
-  {
-    value: 'SHELL=/bin/bash',
-    reason: 'recipes use echo -n, braces and other things that dash does not have',
-  },
   { value: 'CONFIG_SHELL=/bin/bash', reason: 'the configuration scripts are for bash' },
   { value: 'DEPMOD=/bin/true', reason: "today's depmod reads only .ko; Kiln computes dependencies itself" },
   {
@@ -103,6 +104,7 @@ const LINUX_2_4: KernelFamily = {
   buildFacts: { kind: 'header', file: 'include/linux/compile.h', users: ['init/version.o'] },
   compilerFlags: COMPILER_FLAGS_2_4,
   assemblerFlags: ASSEMBLER_FLAGS_2_4,
+  shell: SHELL_2_4,
   variables: VARIABLES_2_4,
   poolVariables: POOL_VARIABLES,
   targets: {

@@ -54,7 +54,9 @@ export interface KernelFamily {
   /** Options of the compiler, part of CC's value. */
   readonly compilerFlags: readonly Reasoned[];
   readonly assemblerFlags: readonly Reasoned[];
-  /** Make's variables besides CC and AS, `NAME=value`. */
+  /** The shell that its makefiles were written for; undefined where any will do. */
+  readonly shell?: Reasoned;
+  /** Make's variables besides CC, AS and SHELL, `NAME=value`. */
   readonly variables: readonly Reasoned[];
   /** Further ones, by which every make that a build starts draws from the same pool of jobs. */
   readonly poolVariables: readonly PoolVariable[];

@@ -26,8 +26,9 @@ const ASSEMBLER = /^\{standard input\}:\d+: Error: /;
 const LINKER =
   /undefined reference to |multiple definition of |^(?:\S*ld|\S+\.o)(?::.*)?: (?:cannot find|final link failed|.*(?:overflow|truncated|not found))/;
 const NO_RULE = /\*\*\* No rule to make target ['`]([^']+)'/;
+/** What a shell, or make in its place, says of a program that can't be run. */
 const SHELL =
-  /^\S*sh: (?:line )?\d+: .*: (?:(?:command )?not found|No such file or directory|Permission denied)$/;
+  /^\S*sh: (?:line )?\d+: .*: (?:(?:command )?not found|No such file or directory|Permission denied)$|^make(?:\[\d+\])?: \S+: (?:No such file or directory|Permission denied)$/;
 const COMPILER_BROKE =
   /^(?:gcc|cc1|\S*\/gcc\S*): (?:fatal )?(?:error|internal compiler error)|internal compiler error/;
 

@@ -8,13 +8,15 @@ import type { Toolchain } from './toolchain.ts';
  * word for itself would be another configuration.
  * @param top the tree's real path
  * @param options.launcher put before the compiler, e.g. `ccache`
+ * @param options.sh what /bin/sh is where make runs, if it is known. It is make's own choice of a shell, and the only
+ *   one that make does without where a command needs none: two processes in three of a build were shells.
  * @throws KilnError `invalid` for a path that make would take apart
  */
 export function makeVariables(
   top: string,
   family: KernelFamily,
   toolchain: Toolchain,
-  options: { readonly launcher?: string } = {},
+  options: { readonly launcher?: string; readonly sh?: string } = {},
 ): string[] {
   if (!/^[\w/.,+@%-]+$/.test(top)) {
     throw new KilnError('invalid', `a kernel can't be built in ${top}: make takes the path apart`, {
@@ -37,6 +39,9 @@ export function makeVariables(
     `CC=${compiler}`,
     `HOSTCC=${toolchain.hostCompiler}`,
     `AS=${assembler}`,
+    ...(family.shell === undefined || family.shell.value === options.sh
+      ? []
+      : [`SHELL=${family.shell.value}`]),
     ...family.variables.map(({ value }) => value),
   ];
 }

@@ -60,7 +60,12 @@ export function makeArguments(
   toolchain: Toolchain,
   options: MakeOptions,
 ): string[] {
-  return ['-C', place.seenAs, ...makeVariables(place.seenAs, family, toolchain, options)];
+  const { launcher, sandbox } = options;
+  const given = {
+    ...(launcher === undefined ? {} : { launcher }),
+    ...(sandbox?.sh === undefined ? {} : { sh: sandbox.sh }),
+  };
+  return ['-C', place.seenAs, ...makeVariables(place.seenAs, family, toolchain, given)];
 }
 
 export function runOptions(place: Place, options: MakeOptions) {

@@ -1,3 +1,4 @@
+import { existsSync } from 'node:fs';
 import { mkdir, stat, writeFile } from 'node:fs/promises';
 import { join } from 'node:path';
 import type { RemoteStorages } from '../ccache/storages.ts';
@@ -64,6 +65,9 @@ export async function writeLauncher(
   return name;
 }
 
+/** It is running in half the time that bash takes, which /bin/sh may be inside. */
+const SMALL_SHELL = '/usr/bin/dash';
+
 /**
  * What stands before the compiler. By the list of dependencies that the compiler writes on the way, ccache does
  * without running the preprocessor first, which costs a cold build a quarter of its time; makefiles of 2.2 and 2.4 ask
@@ -73,7 +77,7 @@ export async function writeLauncher(
  */
 function launcher({ everyConfiguration }: KernelFamily, passing: boolean): string {
   const listed = 'ccache "$@" -MD -MF "$list"';
-  return `#!/bin/sh
+  return `#!${existsSync(SMALL_SHELL) ? SMALL_SHELL : '/bin/sh'}
 for word; do
   case $word in
     -c) compiles=y ;;

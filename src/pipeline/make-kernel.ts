@@ -1,6 +1,6 @@
 import { join } from 'node:path';
 import { assertReadable } from '../initrd/index.ts';
-import { familyFor } from '../kernel/index.ts';
+import { familyFor, type KernelFamily } from '../kernel/index.ts';
 import { type Compiled, cachedKernel, compileVariant } from './compile.ts';
 import { adopt, type Configured, cachedConfig, configure } from './configure.ts';
 import { describeTree, type PreparedTree } from './tree.ts';
@@ -26,7 +26,7 @@ export async function makeKernel(
   }
   const { workshop, epoch } = job;
   const directory = join(tree.directory, 'tree');
-  const shop = await workshop.shop(keys.tree, directory, toolchain, epoch, rebuild);
+  const shop = await workshop.shop(keys.tree, directory, familyOf(job), toolchain, epoch, rebuild);
   await job.turn.comes;
   // While the first variant is compiled, which all others start from, there is time for their configurations.
   const aside = shop.trees.waits ? shop.trees.aside((work) => configureAsStep(job, work)) : undefined;
@@ -56,8 +56,7 @@ async function configureAsStep(job: VariantJob, work: WorkTree): Promise<Configu
 
 /** Puts a configuration that was made beside into the tree; one that nothing was built in needs all that make does. */
 async function configureAgain(job: VariantJob, work: WorkTree, early: Configured): Promise<Configured> {
-  const { version, arch } = job.variant.recipe.kernel;
-  const adopted = work.built !== undefined && (await adopt(work.tree, familyFor(version, arch), early));
+  const adopted = work.built !== undefined && (await adopt(work.tree, familyOf(job), early));
   return adopted ? early : configureIn(job, work);
 }
 
@@ -68,7 +67,7 @@ function configureIn(job: VariantJob, work: WorkTree): Promise<Configured> {
     key: keys.config,
     tree: work.tree,
     sandbox: work.sandbox,
-    family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
+    family: familyOf(job),
     toolchain,
     recipe,
     variant,
@@ -86,7 +85,7 @@ function compileIn(
   tree: PreparedTree,
   configured: Configured,
 ): Promise<Compiled> {
-  const { cache, keys, variant, toolchain, workshop, epoch, reporter, signal } = job;
+  const { cache, keys, toolchain, workshop, epoch, reporter, signal } = job;
   return reporter.step('compile', async () => {
     const made = await compileVariant({
       cache,
@@ -97,7 +96,7 @@ function compileIn(
       ccache: await workshop.ccache(toolchain),
       dotConfig: configured.dotConfig,
       treeRecord: tree.record,
-      family: familyFor(variant.recipe.kernel.version, variant.recipe.kernel.arch),
+      family: familyOf(job),
       toolchain,
       epoch,
       reporter,
@@ -106,4 +105,9 @@ function compileIn(
     const hits = made.ccacheHits === undefined ? '' : `, ${made.ccacheHits} of them by ccache`;
     return { ...made, detail: `${keys.release}, ${made.compiled} files compiled${hits}` };
   });
+}
+
+function familyOf({ variant }: VariantJob): KernelFamily {
+  const { version, arch } = variant.recipe.kernel;
+  return familyFor(version, arch);
 }

@@ -8,6 +8,7 @@ import { compileInit } from '../initrd/index.ts';
 import {
   dependSymbols,
   GENKSYMS,
+  type KernelFamily,
   namesRelease,
   type ReleasePlaces,
   releasePlaces,
@@ -162,11 +163,13 @@ export class Workshop {
 
   /**
    * The work trees over a prepared tree, for a toolchain.
+   * @param family of the tree's kernel
    * @param rebuild don't start from what an earlier run has built
    */
   shop(
     key: string,
     prepared: string,
+    family: KernelFamily,
     toolchain: Toolchain,
     epoch: number,
     rebuild: boolean,
@@ -174,7 +177,7 @@ export class Workshop {
     const name = `${key} ${toolchain.fingerprint}`;
     const known = this.#shops.get(name);
     if (known !== undefined) return known;
-    const shop = this.#openShop(key, prepared, toolchain, epoch, rebuild);
+    const shop = this.#openShop(key, prepared, family, toolchain, epoch, rebuild);
     this.#shops.set(name, shop);
     return shop;
   }
@@ -190,7 +193,14 @@ export class Workshop {
     await this.jobserver.close();
   }
 
-  async #openShop(key: string, prepared: string, toolchain: Toolchain, epoch: number, rebuild: boolean) {
+  async #openShop(
+    key: string,
+    prepared: string,
+    family: KernelFamily,
+    toolchain: Toolchain,
+    epoch: number,
+    rebuild: boolean,
+  ) {
     const { clean, slots } = this.#settings;
     // Only at one path do trees share what was built: dependencies and flags name it.
     const shared = this.sandboxOf(toolchain) === 'bubblewrap' && !clean;
@@ -215,7 +225,7 @@ export class Workshop {
       overlays: this.sandboxOf(toolchain) !== 'container',
       most: shared || clean ? slots : 1,
       keeps: shared,
-      sandboxFor: (directory) => this.#sandboxFor(directory, toolchain),
+      sandboxFor: (directory) => this.#sandboxFor(directory, family, toolchain),
       ...(layer === undefined ? {} : { layer }),
     });
     let symbols: ReadonlySet<string> | undefined;
@@ -241,7 +251,7 @@ export class Workshop {
     };
   }
 
-  #sandboxFor(directory: string, toolchain: Toolchain) {
+  #sandboxFor(directory: string, { shell }: KernelFamily, toolchain: Toolchain) {
     const { place } = toolchain;
     const root = this.#settings.clean ? ELSEWHERE : BUILD_ROOT;
     if (place.kind === 'container') return container(place.image, directory, { root, visible: [GENKSYMS] });
@@ -253,6 +263,7 @@ export class Workshop {
     return bubblewrap(directory, {
       root,
       writable,
+      ...(shell === undefined ? {} : { sh: shell.value }),
       visible: [...[toolchain.compiler, toolchain.hostCompiler].flatMap(placesOf), GENKSYMS],
     });
   }

@@ -1,6 +1,6 @@
 import { existsSync, lstatSync, readdirSync, readFileSync, readlinkSync, rmSync } from 'node:fs';
 import { availableParallelism } from 'node:os';
-import { join } from 'node:path';
+import { dirname, join, resolve } from 'node:path';
 import { limitHere, openCrowd } from './crowd.ts';
 import { hasErrno, KilnError } from './errors.ts';
 import { temporaryBeside } from './files.ts';
@@ -17,6 +17,8 @@ export interface Sandbox {
   readonly kind: SandboxKind;
   /** Where a program sees `directory`, the directory that the sandbox was opened on. */
   readonly seenAs: string;
+  /** The program that /bin/sh is there, where the sandbox has seen to it. */
+  readonly sh?: string;
   /** The path that a program sees for a path below `directory`. */
   inside(path: string): string;
   /** As `run` of process.ts; `cwd` and arguments are as seen inside. */
@@ -56,6 +58,8 @@ export interface BubblewrapOptions {
   readonly visible?: readonly string[];
   /** Names in the directory that can be written to; all of it by default. */
   readonly writable?: readonly string[];
+  /** A shell of this machine's that is to be /bin/sh inside, where that can be had. */
+  readonly sh?: string;
   /** The root of another system whose /usr, /bin, /lib ... are seen in the place of this machine's. */
   readonly system?: string;
 }
@@ -78,6 +82,7 @@ export function openAir(kind: 'none' | 'off', directory: string): Sandbox {
  */
 export function bubblewrap(directory: string, options: BubblewrapOptions = {}): Sandbox {
   const { root = BUILD_ROOT, visible = [], writable: parts, system = '/' } = options;
+  const sh = system === '/' && options.sh !== undefined ? shAs(options.sh) : undefined;
   const inside = (path: string) => {
     if (path === directory) return root;
     if (!path.startsWith(`${directory}/`)) throw new Error(`${path} is not seen in the sandbox`);
@@ -86,11 +91,12 @@ export function bubblewrap(directory: string, options: BubblewrapOptions = {}): 
   return {
     kind: 'bubblewrap',
     seenAs: root,
+    ...(sh === undefined ? {} : { sh: sh.program }),
     inside,
     run: (command, args, given = {}) => {
       const { env, cwd, writable = [], ...rest } = given;
       const wrapped = [
-        ...walls(system, directory, root, visible, parts, writable),
+        ...walls(system, directory, root, visible, parts, writable, sh?.binds),
         ...Object.entries({ ...(env ?? baseEnvironment()), PATH: INSIDE_PATH }).flatMap(([name, value]) => [
           '--setenv',
           name,
@@ -131,6 +137,7 @@ function walls(
   visible: readonly string[],
   parts: readonly string[] | undefined,
   writable: readonly string[],
+  shell: readonly string[] = [],
 ): string[] {
   const binds = (paths: readonly string[]) =>
     paths.filter((path) => existsSync(path)).flatMap((path) => ['--ro-bind', path, path]);
@@ -149,6 +156,7 @@ function walls(
     'ALL',
     '--clearenv',
     ...[...SYSTEM, ...SETTINGS].flatMap((path) => seen(system, path)),
+    ...shell,
     '--proc',
     '/proc',
     '--dev',
@@ -169,6 +177,19 @@ function walls(
     '--remount-ro',
     '/',
   ];
+}
+
+/**
+ * How a program gets the place of /bin/sh: of the file itself, or of the one in /bin that it is a link to. Any other
+ * place is another system's way of having a shell, and stays as it is.
+ */
+function shAs(program: string): { readonly program: string; readonly binds: readonly string[] } | undefined {
+  const stats = lstatSync('/bin/sh', { throwIfNoEntry: false });
+  if (stats === undefined || !existsSync(program)) return undefined;
+  const place = stats.isSymbolicLink() ? resolve('/bin', readlinkSync('/bin/sh')) : '/bin/sh';
+  if (place === program) return { program, binds: [] };
+  if (dirname(place) !== '/bin' || lstatSync(place).isSymbolicLink()) return undefined;
+  return { program, binds: ['--ro-bind', program, place] };
 }
 
 /** How a path of a system is seen inside. In another system a link stays one, and leads to where it does there. */

@@ -36,6 +36,7 @@ test('every flag and variable has a reason', () => {
   const all = FAMILIES.flatMap((family) => [
     ...family.compilerFlags,
     ...family.assemblerFlags,
+    ...(family.shell === undefined ? [] : [family.shell]),
     ...family.variables,
     ...family.options,
   ]);

@@ -68,6 +68,14 @@ test("an assembler's error is reported", async () => {
   expect((await make()).errors[0]).toMatch(/Error: .*opened/);
 });
 
+test.each(['no-such-program --box', 'no-such-program --box; true && no-such-program'])(
+  'a program that is not there is reported, by make itself or by a shell: %s',
+  async (command) => {
+    put('drivers/box/Makefile', `all:\n\t${command}\n`);
+    expect((await make()).errors[0]).toMatch(/no-such-program: (?:(?:command )?not found|No such file)/);
+  },
+);
+
 test('a symbol that nobody defines is reported', async () => {
   put('drivers/box/Makefile', 'box: box.c\n\tgcc -nostdlib -o box box.c\n');
   put('drivers/box/box.c', 'int lid(void);\nint _start(void) { return lid(); }\n');

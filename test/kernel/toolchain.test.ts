@@ -66,6 +66,17 @@ test('a flag that the compiler does not know is left out', async () => {
   expect(variables).toContain('-fno-ipa-icf');
 });
 
+test('make is told of a shell unless it has that one by itself: for its own it runs a program as it is', async () => {
+  const toolchain = await findToolchain({ compiler: 'gcc' });
+  const shells = (options?: { sh: string }) =>
+    makeVariables('/build/linux', familyFor('2.4.22'), toolchain, options).filter((one) =>
+      one.startsWith('SHELL='),
+    );
+  expect(shells()).toEqual(['SHELL=/bin/bash']);
+  expect(shells({ sh: '/bin/dash' })).toEqual(['SHELL=/bin/bash']);
+  expect(shells({ sh: '/bin/bash' })).toEqual([]);
+});
+
 test("today's compiler knows every flag", async () => {
   const { lacks } = await findToolchain({ compiler: 'gcc' });
   expect(lacks).toEqual([]);

@@ -36,6 +36,16 @@ describe.skipIf(fault !== undefined)(
       expect(bubblewrap(box).inside(join(box, 'linux/Makefile'))).toBe('/build/linux/Makefile');
     });
 
+    it('has the shell that it is asked for as /bin/sh, and only there', async () => {
+      const sandbox = bubblewrap(box, { sh: '/bin/bash' });
+      const ask = (sh: string) => `${sh} -c '[ -z "$BASH_VERSION" ] || echo bash'`;
+      const result = await sandbox.run('/bin/sh', ['-c', `${ask('/bin/sh')}; ${ask('/usr/bin/sh')}`]);
+      const other = (await shell(ask('/usr/bin/sh'))).tail;
+      expect([sandbox.sh, ...result.tail]).toEqual(['/bin/bash', 'bash', ...other]);
+      expect(bubblewrap(box).sh).toBeUndefined();
+      expect(bubblewrap(box, { sh: '/bin/no-such-shell' }).sh).toBeUndefined();
+    });
+
     it('leaves nothing of its own in the directory', async () => {
       await shell('true');
       expect(readdirSync(box)).toEqual([]);
