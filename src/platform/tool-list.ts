@@ -182,6 +182,13 @@ export const HOST_TOOLS: readonly HostTool[] = [
     purpose: 'what cramfs images are compared with (with fsck.cramfs)',
     version: ['-V'],
   },
+  {
+    name: 'mkfs.xfs',
+    package: 'xfsprogs',
+    need: 'test',
+    purpose: 'makes a file system that shares blocks',
+    version: ['-V'],
+  },
   { name: 'zstd', package: 'zstd', need: 'test', purpose: 'makes .zst sources' },
   { name: 'curl', package: 'curl', need: 'test', purpose: 'a TFTP client' },
   {
