@@ -4,14 +4,9 @@ import { KilnError } from '../platform/errors.ts';
 import { baseEnvironment, notInstalled, run } from '../platform/process.ts';
 import { stepPath } from '../platform/sandbox.ts';
 
-/** Where it starts; this is linked first. */
-const START = 'start.S';
-
-/**
- * The sources of Kiln's init. They are compiled as one, in this order: a compiler takes half the time for that, its
- * own start being most of what it does for a small file.
- */
+/** The sources of Kiln's init, in the order in which they are linked. */
 const SOURCES = [
+  'start.S',
   'init.c',
   // The network card's driver.
   'drivers.c',
@@ -48,6 +43,9 @@ const COMPILE_FLAGS = [
   '-march=i386',
   '-std=gnu11',
   '-Os',
+  '-Wall',
+  '-Wextra',
+  '-Werror',
   // No libc and nothing that the compiler would expect of one.
   '-ffreestanding',
   '-fno-builtin',
@@ -99,20 +97,8 @@ export interface CompileInitRequest {
 export async function compileInit(request: CompileInitRequest): Promise<{ readonly bytes: number }> {
   const { compiler, output } = request;
   const niceness = request.givesWay === true ? '10' : '0';
-  const command = [
-    '-n',
-    niceness,
-    compiler,
-    ...COMPILE_FLAGS,
-    ...LINK_FLAGS,
-    '-o',
-    output,
-    START,
-    '-xc',
-    '-',
-  ];
+  const command = ['-n', niceness, compiler, ...COMPILE_FLAGS, ...LINK_FLAGS, '-o', output, ...SOURCES];
   const result = await run('nice', command, {
-    input: SOURCES.map((name) => `#include "${name}"\n`).join(''),
     // Relative names, so that no message and no symbol holds the checkout's path.
     cwd: INIT_SOURCE_DIRECTORY,
     // The compiler looks there for its assembler and linker.

@@ -4,14 +4,6 @@
 
 enum { CONSOLE = 1 };
 
-void console_open(void)
-{
-  int console = kernel_open("/dev/console", O_RDWR);
-  if (console < 0) return;
-  for (u32 file = 0; file < 3; file++) call2(SYS_dup2, (u32)console, file);
-  if (console > 2) kernel_close(console);
-}
-
 void line_start(struct line *line)
 {
   line_clear(line);

@@ -4,9 +4,6 @@
 
 #include "text.h"
 
-/* Makes /dev/console the standard input, output and error output; they stay what they are where it can't be opened. */
-void console_open(void);
-
 /* Starts a line of the kit's own: `kiln: `. */
 void line_start(struct line *line);
 

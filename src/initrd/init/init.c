@@ -73,10 +73,14 @@ static int say_up(const char *release, const struct network_interface *interface
 }
 
 /* The kernel opens /dev/console for init; where the image has none, or devfs hides it, we try again. */
-static void need_console(void)
+static void open_console(void)
 {
   char byte;
-  if (kernel_write(1, &byte, 0) < 0) console_open();
+  if (kernel_write(1, &byte, 0) >= 0) return;
+  int console = kernel_open("/dev/console", O_RDWR);
+  if (console < 0) return;
+  for (u32 file = 0; file < 3; file++) call2(SYS_dup2, (u32)console, file);
+  if (console > 2) kernel_close(console);
 }
 
 static void mount_file_systems(void)
@@ -248,7 +252,7 @@ void init_main(u32 *stack)
   char **environment = (char **)(stack + stack[0] + 2);
   struct node node;
   memset(&node, 0, sizeof node);
-  need_console();
+  open_console();
   if (call0(SYS_getpid) != 1) {
     /* Started by hand on a running system: its /proc and /dev are not ours to touch. */
     if (call0(SYS_getppid) > 1) {
@@ -258,7 +262,7 @@ void init_main(u32 *stack)
     stay_on_this_image();
   }
   mount_file_systems();
-  need_console();
+  open_console();
   read_node(&node);
   bring_up(&node, (char **)(stack + 1), environment);
 }

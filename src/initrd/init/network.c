@@ -96,7 +96,7 @@ static int ask_kernel(int what, void *request)
   return result;
 }
 
-static void read_interface(struct network_interface *interface)
+static void describe(struct network_interface *interface)
 {
   struct interface_request request = request_for(interface->name);
   interface->has_hardware_address =
@@ -137,7 +137,7 @@ int network_interfaces(struct network_interface *interfaces, int limit)
   const char *at = table;
   while (count < limit && (at = next_name(at, interfaces[count].name)) != NULL) {
     if (text_equal(interfaces[count].name, "lo")) continue;
-    read_interface(&interfaces[count]);
+    describe(&interfaces[count]);
     count++;
   }
   return count;

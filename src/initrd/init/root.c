@@ -68,6 +68,15 @@ static int change_root(const char **old_root)
   return error < 0 ? error : call1(SYS_chdir, (u32) "/");
 }
 
+static void open_console(void)
+{
+  int console = kernel_open("/dev/console", O_RDWR);
+  /* Without one the initrd's stays. */
+  if (console < 0) return;
+  for (u32 file = 0; file < 3; file++) call2(SYS_dup2, (u32)console, file);
+  if (console > 2) kernel_close(console);
+}
+
 static void become_init(const char *init, char **arguments, char **environment)
 {
   const char *old_root;
@@ -79,8 +88,7 @@ static void become_init(const char *init, char **arguments, char **environment)
     say_error("can't make the NFS root the root", "", error);
     return;
   }
-  /* Without one the initrd's stays. */
-  console_open();
+  open_console();
   if (old_root == NULL) say("handing over to ", path, ", the initrd staying below it");
   else {
     struct line line;

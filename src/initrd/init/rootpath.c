@@ -13,7 +13,7 @@ static int expand(struct nfs_root *root, const char *at, size_t length, const ch
   return text_copy(root->path, sizeof root->path, line.text, line.length);
 }
 
-static int refuse(struct line *fault, const char *text, const char *what)
+static int fail(struct line *fault, const char *text, const char *what)
 {
   line_text(fault, "root path ");
   line_text(fault, text);
@@ -29,16 +29,16 @@ int nfs_read_root(struct nfs_root *root, const char *text, const u8 server[4], c
   if (*text != '/') {
     const char *after = parse_address(text, root->server);
     if (after == NULL || *after != ':')
-      return refuse(fault, text, ": expected /path or address:/path, the address in numbers");
+      return fail(fault, text, ": expected /path or address:/path, the address in numbers");
     path = after + 1;
   }
-  if (*path != '/') return refuse(fault, text, ": the path must start with /");
-  if (get_be32(root->server) == 0) return refuse(fault, text, ": it names no server, and DHCP named none either");
+  if (*path != '/') return fail(fault, text, ": the path must start with /");
+  if (get_be32(root->server) == 0) return fail(fault, text, ": it names no server, and DHCP named none either");
   size_t length = 0;
   while (path[length] != ',' && path[length] != '\0') length++;
   const char *options = path + length + (path[length] == ',');
   if (!expand(root, path, length, name) ||
       !text_copy(root->options, sizeof root->options, options, text_length(options)))
-    return refuse(fault, text, ": it is too long");
+    return fail(fault, text, ": it is too long");
   return 1;
 }
