@@ -153,11 +153,16 @@ static void fill_in(struct mount_data *data, const struct nfs_root *root, u32 nf
   memset(data, 0, sizeof *data);
   data->version = 4;
   data->file = -1;
+  /*
+   * As the kernel's own nfsroot has it. What a server prefers, 32 KiB, comes as one datagram in two dozen packets; an
+   * NE2000 has room for ten, and would lose some of them however often it asks.
+   */
+  u32 size = option(options, "tcp", NULL) ? 0 : 4096;
   /* No lock daemon runs on a node that has no root yet. */
   data->flags = NFS_NONLM | (nfs_version == 3 ? NFS_VER3 : 0) | (option(options, "tcp", NULL) ? NFS_TCP : 0) |
                 (option(options, "soft", NULL) ? NFS_SOFT : 0) | (option(options, "intr", NULL) ? NFS_INTR : 0);
-  data->read_size = option_number(options, "rsize", 0);
-  data->write_size = option_number(options, "wsize", 0);
+  data->read_size = option_number(options, "rsize", size);
+  data->write_size = option_number(options, "wsize", size);
   data->timeout = option_number(options, "timeo", 7);
   data->retransmissions = option_number(options, "retrans", 3);
   /* As mount(8) has them: files between 3 and 60 seconds, directories between 30 and 60. */
